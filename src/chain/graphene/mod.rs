@@ -1,0 +1,1 @@
+//! The Graphene family: binary codec, operations, signing.

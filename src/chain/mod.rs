@@ -1,0 +1,3 @@
+//! Chains: pure and synchronous, no I/O, no clock.
+
+pub mod graphene;

@@ -1,0 +1,1 @@
+//! Key text formats, signatures, encrypted key files, and `trait Signer`.

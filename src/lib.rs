@@ -1,0 +1,5 @@
+//! slotkeeper.
+
+pub mod keys;
+pub mod chain;
+pub mod devnet;

@@ -1,0 +1,3 @@
+//! slotkeeper command line.
+
+fn main() {}
