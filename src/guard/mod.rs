@@ -1,0 +1,1 @@
+//! The local trigger for when the alert pipeline is dead.
