@@ -1,5 +1,6 @@
 //! slotkeeper.
 
-pub mod keys;
 pub mod chain;
 pub mod devnet;
+pub mod hex;
+pub mod keys;

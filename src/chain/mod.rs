@@ -1,3 +1,6 @@
 //! Chains: pure and synchronous, no I/O, no clock.
 
 pub mod graphene;
+mod protocol;
+
+pub use protocol::{Protocol, UnknownProtocol};
