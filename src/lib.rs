@@ -33,11 +33,10 @@
 pub mod actuator;
 pub mod alertmanager;
 pub mod chain;
-pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod devnet;
-pub mod guard;
+pub mod hex;
 pub mod keys;
 pub mod metrics;
 pub mod rpc;

@@ -5,4 +5,4 @@ mod judge;
 mod run;
 
 pub use judge::{Facts, Silence, Why, judge};
-pub use run::{Ears, Guard};
+pub use run::{Ears, Guard, LastRequest};

@@ -41,7 +41,8 @@ pub(crate) fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, ReadErro
 
 /// A chain time: `YYYY-MM-DDTHH:MM:SS`, UTC without a zone (devnets with short intervals add milliseconds).
 pub(crate) fn time(value: &Value, name: &str) -> Result<Millis, ReadError> {
-    parse_time(text(value, name)?).ok_or_else(|| bad(name, "is not a time like 2026-11-21T03:38:53"))
+    parse_time(text(value, name)?)
+        .ok_or_else(|| bad(name, "is not a time like 2026-11-21T03:38:53"))
 }
 
 /// [`time`] of a string.
