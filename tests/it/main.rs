@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod captures;
+mod config;
 mod vectors;
