@@ -211,7 +211,7 @@ fn bad_files_have_their_own_messages() {
         ("cut", &pem[..pem.len() / 2]),
         (
             "public",
-            "-----BEGIN PUBLIC KEY-----\nMAAA\n-----END PUBLIC KEY-----\n",
+            "-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n",
         ),
         ("large", &"x".repeat(70_000)),
     ] {
