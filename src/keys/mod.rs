@@ -6,6 +6,7 @@ pub mod file;
 mod passphrase;
 mod public;
 mod secret;
+mod serde;
 mod signature;
 mod text;
 

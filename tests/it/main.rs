@@ -1,6 +1,7 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
+mod captures;
 mod key_files;
 mod node_answers;
 mod signing;

@@ -7,8 +7,12 @@ mod asset;
 mod block;
 mod codec;
 mod dialect;
+pub mod faults;
+mod fields;
 mod json;
 mod operation;
+mod read;
+pub mod steem;
 mod transaction;
 
 pub use asset::Asset;
