@@ -3,4 +3,8 @@
 
 mod captures;
 mod config;
+mod key_files;
+mod node_answers;
+mod signing;
+mod tx_sign;
 mod vectors;
