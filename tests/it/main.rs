@@ -1,4 +1,6 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
+mod fixtures;
 mod vectors;
+mod web_metrics;
