@@ -373,6 +373,13 @@ impl Chain {
         Ok(tx)
     }
 
+    /// Whether a transaction's signatures suffice (`verify_authority`): nothing else is checked, nothing is kept.
+    pub(crate) fn verify_authority(&self, raw: &Value, spec: ViewSpec) -> Result<(), Failure> {
+        let head = self.view(spec).state;
+        let tx = verify::parse(raw, &self.codec, head.head_ms)?;
+        verify::authority_by_any(&tx, &self.context(&head, &head, &|_| false, &|_| 0)).map(|_| ())
+    }
+
     /// What a person would do by hand: `witness_update` with the active key, changing only the signing key.
     ///
     /// # Errors

@@ -232,7 +232,7 @@ fn validate(tx: &Tx, cx: &Context<'_>) -> Result<(), Failure> {
 }
 
 /// The id of the first serialization that the signatures fit. Hive tries its new form, then the old one; the error is the last one's.
-fn authority_by_any(tx: &Tx, cx: &Context<'_>) -> Result<String, Failure> {
+pub(crate) fn authority_by_any(tx: &Tx, cx: &Context<'_>) -> Result<String, Failure> {
     let mut last = None;
     for variant in &tx.variants {
         match authority(tx, variant, cx) {

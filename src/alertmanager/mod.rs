@@ -1,0 +1,1 @@
+//! Webhook payload → requests; heartbeats; silences.

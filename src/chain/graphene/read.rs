@@ -1,0 +1,276 @@
+//! Replies of Steem-family nodes → chain-neutral words. Pure; knows both the `condenser_api` and the `database_api`
+//! form of every object.
+
+use serde_json::{Map, Value, json};
+
+use super::BlockHeader;
+use super::fields::{as_integer, bad, block_id, field, integer, parse_time, text, time};
+use crate::chain::{Block, BlockRef, ChainSpec, ProducerState, Protocol, ReadError, Schedule};
+use crate::clock::Millis;
+use crate::keys::{PublicKey, Signature};
+
+/// Dynamic global properties, as far as needed.
+pub(super) struct Head {
+    pub(super) block: BlockRef,
+    pub(super) slot: u64,
+    pub(super) irreversible: u64,
+    pub(super) participation: Option<f64>,
+}
+
+/// Reads `get_dynamic_global_properties`.
+pub(super) fn head(value: &Value) -> Result<Head, ReadError> {
+    Ok(Head {
+        block: BlockRef {
+            num: integer(value, "head_block_number")?,
+            id: block_id(value, "head_block_id")?,
+            time: time(value, "time")?,
+        },
+        slot: integer(value, "current_aslot")?,
+        irreversible: integer(value, "last_irreversible_block_num")?,
+        // participation_count is out of the last 128 slots ([steem] database.cpp, update_global_dynamic_data).
+        participation: value
+            .get("participation_count")
+            .and_then(as_integer)
+            .map(|count| f64::from(u32::try_from(count.min(128)).unwrap_or(128)) / 128.0),
+    })
+}
+
+/// The chain id inside `get_config`: the one member whose name ends in `_CHAIN_ID` and holds 64 hex digits
+/// (`STEEM_CHAIN_ID`, `HIVE_CHAIN_ID`, `BLURT_CHAIN_ID`). Several must agree.
+pub(super) fn chain_id(config: &Value) -> Result<String, ReadError> {
+    let object = config
+        .as_object()
+        .ok_or_else(|| bad("get_config", "is not an object"))?;
+    let mut found: Option<String> = None;
+    // Hive serves HIVE_CHAIN_ID and, for old clients, STEEM_CHAIN_ID: its own name comes first.
+    for name in [
+        "HIVE_CHAIN_ID",
+        "BLURT_CHAIN_ID",
+        "STEEM_CHAIN_ID",
+        "STEEMIT_CHAIN_ID",
+    ] {
+        if let Some(Value::String(id)) = object.get(name) {
+            found = Some(id.to_ascii_lowercase());
+            break;
+        }
+    }
+    found
+        .filter(|id| id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+        .ok_or_else(|| bad("get_config", "names no chain id"))
+}
+
+/// Reads `get_witness_schedule`.
+pub(super) fn schedule(value: &Value, read_at: u64) -> Result<Schedule, ReadError> {
+    let count = usize::try_from(integer(value, "num_scheduled_witnesses")?)
+        .map_err(|_| bad("num_scheduled_witnesses", "is out of range"))?;
+    // Padded with empty names to 21.
+    let order: Vec<String> = field(value, "current_shuffled_witnesses")?
+        .as_array()
+        .ok_or_else(|| bad("current_shuffled_witnesses", "is not a list"))?
+        .iter()
+        .take(count)
+        .map(|name| name.as_str().unwrap_or_default().to_owned())
+        .collect();
+    if order.is_empty() || order.len() != count || order.iter().any(String::is_empty) {
+        return Err(bad(
+            "current_shuffled_witnesses",
+            format!("does not name {count} witnesses"),
+        ));
+    }
+    Ok(Schedule {
+        read_at,
+        until: integer(value, "next_shuffle_block_num")?,
+        order,
+        turn: 1,
+    })
+}
+
+/// Reads one witness object: `null` is an unknown producer.
+pub(super) fn witness(spec: &ChainSpec, value: &Value) -> Result<Option<ProducerState>, ReadError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let key = key(spec, text(value, "signing_key")?, "signing_key")?;
+    let feed = ["last_sbd_exchange_update", "last_hbd_exchange_update"]
+        .iter()
+        .find_map(|name| value.get(*name).and_then(Value::as_str))
+        .and_then(parse_time)
+        .filter(|t| *t > 0);
+    Ok(Some(ProducerState {
+        registered_key: key,
+        effective_key: key,
+        enabled: !key.is_null(),
+        url: text(value, "url")?.to_owned(),
+        props: props(spec, field(value, "props")?)?,
+        reported_missed: value.get("total_missed").and_then(as_integer),
+        last_block: value.get("last_confirmed_block_num").and_then(as_integer),
+        version: value
+            .get("running_version")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        feed_time: feed,
+    }))
+}
+
+/// The properties that `witness_update` overwrites, in condenser form: what an echo needs and nothing else.
+fn props(spec: &ChainSpec, value: &Value) -> Result<Value, ReadError> {
+    let mut echo = Map::new();
+    echo.insert(
+        "account_creation_fee".into(),
+        asset(spec, field(value, "account_creation_fee")?)?,
+    );
+    echo.insert(
+        "maximum_block_size".into(),
+        json!(integer(value, "maximum_block_size")?),
+    );
+    let interest = match spec.protocol {
+        Protocol::Hive => Some("hbd_interest_rate"),
+        Protocol::Steem => Some("sbd_interest_rate"),
+        _ => None, // Blurt has no debt asset.
+    };
+    if let Some(name) = interest {
+        echo.insert(name.into(), json!(integer(value, name)?));
+    }
+    Ok(Value::Object(echo))
+}
+
+/// An asset as condenser text. `database_api` writes `{amount, precision, nai}`; the fee is always in core symbol.
+fn asset(spec: &ChainSpec, value: &Value) -> Result<Value, ReadError> {
+    if let Some(text) = value.as_str() {
+        return Ok(json!(text));
+    }
+    let amount = integer(value, "amount")?;
+    let precision = integer(value, "precision")?;
+    if text(value, "nai")? != "@@000000021" || precision != 3 {
+        return Err(bad("account_creation_fee", "is not in the core asset"));
+    }
+    Ok(json!(format!(
+        "{}.{:03} {}",
+        amount / 1000,
+        amount % 1000,
+        spec.core_symbol
+    )))
+}
+
+/// A public key in text.
+pub(super) fn key(spec: &ChainSpec, text: &str, name: &str) -> Result<PublicKey, ReadError> {
+    PublicKey::parse(text, &spec.address_prefix).map_err(|e| bad(name, e.to_string()))
+}
+
+/// Reads `condenser_api.get_block`: `null` for a block that is not there yet.
+pub(super) fn block(spec: &ChainSpec, num: u64, value: &Value) -> Result<Option<Block>, ReadError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let id = block_id(value, "block_id")?;
+    // The number is the first four bytes of the id: an endpoint cannot answer with another block unnoticed.
+    if u64::from_str_radix(&id.0[..8], 16).ok() != Some(num & 0xffff_ffff) {
+        return Err(bad("block_id", format!("is not of block {num}")));
+    }
+    let signing_key = match value.get("signing_key").and_then(Value::as_str) {
+        Some(text) => Some(key(spec, text, "signing_key")?),
+        None => signer(value),
+    };
+    Ok(Some(Block {
+        num,
+        id,
+        previous: block_id(value, "previous")?,
+        time: time(value, "timestamp")?,
+        producer: text(value, "witness")?.to_owned(),
+        signing_key,
+        key_changes: key_changes(spec, value),
+    }))
+}
+
+/// The key that signed a block, recovered from its header. `None` for a header with extensions (version votes, in few
+/// blocks), whose bytes we do not write.
+fn signer(block: &Value) -> Option<PublicKey> {
+    if block.get("extensions")?.as_array()?.first().is_some() {
+        return None;
+    }
+    let header = BlockHeader {
+        previous: crate::hex::decode_array(block.get("previous")?.as_str()?).ok()?,
+        timestamp: super::parse_time(block.get("timestamp")?.as_str()?)?,
+        witness: block.get("witness")?.as_str()?.to_owned(),
+        transaction_merkle_root: crate::hex::decode_array(
+            block.get("transaction_merkle_root")?.as_str()?,
+        )
+        .ok()?,
+    };
+    let signature = Signature::from_hex(block.get("witness_signature")?.as_str()?).ok()?;
+    signature.recover(&super::block_header_digest(&header)).ok()
+}
+
+/// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.
+fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
+    let transactions = block.get("transactions").and_then(Value::as_array);
+    transactions
+        .into_iter()
+        .flatten()
+        .filter_map(|tx| tx.get("operations").and_then(Value::as_array))
+        .flatten()
+        .filter_map(|op| key_change(spec, op))
+        .collect()
+}
+
+fn key_change(spec: &ChainSpec, op: &Value) -> Option<(String, PublicKey)> {
+    let (name, body) = match op {
+        Value::Array(pair) => (pair.first()?.as_str()?, pair.get(1)?),
+        _ => (op.get("type")?.as_str()?, op.get("value")?),
+    };
+    let owner = body.get("owner")?.as_str()?.to_owned();
+    let key = match name.trim_end_matches("_operation") {
+        "witness_update" => {
+            let text = body.get("block_signing_key")?.as_str()?;
+            PublicKey::parse(text, &spec.address_prefix).ok()?
+        }
+        "witness_set_properties" => {
+            let hex = body
+                .get("props")?
+                .as_array()?
+                .iter()
+                .find(|pair| pair.get(0).and_then(Value::as_str) == Some("new_signing_key"))?
+                .get(1)?
+                .as_str()?;
+            PublicKey::from_hex(hex).ok()?
+        }
+        _ => return None,
+    };
+    Some((owner, key))
+}
+
+/// Keys that alone reach the threshold of the account's active authority, from `get_accounts`.
+pub(super) fn active_keys(
+    spec: &ChainSpec,
+    accounts: &Value,
+) -> Result<Vec<(String, Vec<PublicKey>)>, ReadError> {
+    let accounts = accounts
+        .as_array()
+        .ok_or_else(|| bad("get_accounts", "is not a list"))?;
+    accounts
+        .iter()
+        .map(|account| {
+            let active = field(account, "active")?;
+            let threshold = integer(active, "weight_threshold")?;
+            let keys = field(active, "key_auths")?
+                .as_array()
+                .ok_or_else(|| bad("key_auths", "is not a list"))?
+                .iter()
+                .filter(|pair| pair.get(1).and_then(as_integer).unwrap_or(0) >= threshold)
+                .filter_map(|pair| pair.get(0).and_then(Value::as_str))
+                .map(|text| key(spec, text, "key_auths"))
+                .collect::<Result<_, _>>()?;
+            Ok((text(account, "name")?.to_owned(), keys))
+        })
+        .collect()
+}
+
+/// Time of a head as read by a probe.
+pub(super) fn probe(value: &Value) -> Result<BlockRef, ReadError> {
+    head(value).map(|head| head.block)
+}
+
+/// Seconds, rounded up, of a chain time: whole-second dialects must never expire early.
+pub(super) fn seconds_up(time: Millis) -> i64 {
+    time.div_euclid(1000) + i64::from(time.rem_euclid(1000) > 0)
+}

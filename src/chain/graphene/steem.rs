@@ -1,0 +1,301 @@
+//! Steem, Hive and Blurt: `impl Chain`. What is asked each tick, how a switch is written, and what the answers mean.
+//! Pure; bytes come from the codec beside it, meanings from [`super::read`] and [`super::faults`].
+
+use serde_json::{Value, json};
+
+use super::fields::{bad, format_seconds};
+use super::{Dialect, Serialization, Transaction, digest, faults, read, tapos, txid};
+use crate::chain::{
+    Accepted, Anchor, BlockRef, Call, Chain, ChainSpec, Change, Draft, Memory, Method, Observation,
+    Outcome, Protocol, ReadError, Reply, Sealed,
+};
+use crate::clock::Millis;
+use crate::keys::Signature;
+
+/// Seconds between the agreed head time and a draft's expiration (the chain tests it against head time).
+const LIFETIME_S: i64 = 30;
+
+/// A chain of the Steem protocol.
+#[derive(Debug, Clone)]
+pub struct Steem {
+    spec: ChainSpec,
+    dialect: Dialect,
+}
+
+// === impl Steem ===
+
+impl Steem {
+    /// The chain that `spec` describes; its protocol must be Steem, Hive or Blurt.
+    #[must_use]
+    pub fn new(spec: ChainSpec) -> Self {
+        let dialect = dialect(&spec);
+        Self { spec, dialect }
+    }
+
+    fn operation(&self, change: &Change, anchor: &Anchor) -> Result<Value, ReadError> {
+        match change.method {
+            Method::WitnessSetProperties => Ok(json!(["witness_set_properties", {
+                "owner": change.producer,
+                "props": [
+                    ["key", crate::hex::encode(change.from.as_bytes())],
+                    ["new_signing_key", crate::hex::encode(change.to.as_bytes())],
+                ],
+                "extensions": [],
+            }])),
+            Method::WitnessUpdate => {
+                // It overwrites url and props: echo what the agreed view says, never a file.
+                if anchor.state.url.is_empty() {
+                    return Err(bad("url", "is empty on chain; witness_update needs one"));
+                }
+                Ok(json!(["witness_update", {
+                    "owner": change.producer,
+                    "url": anchor.state.url,
+                    "block_signing_key": change.to.to_text(&self.spec.address_prefix),
+                    "props": anchor.state.props,
+                    "fee": format!("0.000 {}", self.spec.core_symbol),
+                }]))
+            }
+            Method::Regproducer => Err(bad(
+                "method",
+                "regproducer belongs to Antelope chains; use witness_set_properties or witness_update",
+            )),
+        }
+    }
+}
+
+impl Chain for Steem {
+    fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    fn survey(&self, memory: &Memory) -> Vec<Call> {
+        let mut calls = Vec::with_capacity(memory.blocks.len() + 6);
+        if memory.identity {
+            calls.push(call("condenser_api.get_config", json!([])));
+        }
+        calls.push(head_call());
+        calls.extend(producer_calls(&memory.producers));
+        calls.push(call("condenser_api.get_witness_schedule", json!([])));
+        for num in &memory.blocks {
+            calls.push(call("condenser_api.get_block", json!([num])));
+        }
+        if !memory.authorities.is_empty() {
+            calls.push(call(
+                "condenser_api.get_accounts",
+                json!([memory.authorities]),
+            ));
+        }
+        // The head again: what was read between two equal heads belongs to that head.
+        calls.push(head_call());
+        calls
+    }
+
+    fn read(&self, memory: &Memory, replies: &[Reply]) -> Result<Observation, ReadError> {
+        let mut replies = replies.iter();
+        let mut next = |what: &str| -> Result<&Value, ReadError> {
+            match replies.next() {
+                Some(Ok(value)) => Ok(value),
+                Some(Err(fault)) => Err(bad(what, format!("refused with code {}", fault.code))),
+                None => Err(bad(what, "was not answered")),
+            }
+        };
+        let chain_id = if memory.identity {
+            Some(read::chain_id(next("get_config")?)?)
+        } else {
+            None
+        };
+        let before = read::head(next("get_dynamic_global_properties")?)?;
+        let producers = match memory.producers.as_slice() {
+            [] => Default::default(),
+            [one] => {
+                let state = read::witness(&self.spec, next("get_witness_by_account")?)?;
+                [(one.clone(), state)].into()
+            }
+            many => read_many(&self.spec, many, next("find_witnesses")?)?,
+        };
+        let schedule = read::schedule(next("get_witness_schedule")?, before.block.num)?;
+        let mut blocks = Vec::with_capacity(memory.blocks.len());
+        for num in &memory.blocks {
+            blocks.extend(read::block(&self.spec, *num, next("get_block")?)?);
+        }
+        blocks.sort_by_key(|block| block.num);
+        let active_keys = if memory.authorities.is_empty() {
+            Default::default()
+        } else {
+            read::active_keys(&self.spec, next("get_accounts")?)?
+                .into_iter()
+                .collect()
+        };
+        let after = read::head(next("get_dynamic_global_properties")?)?;
+        let settled = before.block == after.block;
+        Ok(Observation {
+            chain_id,
+            settled,
+            schedule: settled.then_some(schedule),
+            producers,
+            blocks,
+            active_keys,
+            head: after.block,
+            head_slot: after.slot,
+            irreversible: after.irreversible,
+            participation: after.participation,
+        })
+    }
+
+    fn probe(&self) -> Vec<Call> {
+        vec![head_call()]
+    }
+
+    fn read_probe(&self, replies: &[Reply]) -> Result<BlockRef, ReadError> {
+        match replies.first() {
+            Some(Ok(value)) => read::probe(value),
+            Some(Err(fault)) => Err(bad(
+                "get_dynamic_global_properties",
+                format!("refused with code {}", fault.code),
+            )),
+            None => Err(bad("get_dynamic_global_properties", "was not answered")),
+        }
+    }
+
+    fn draft(&self, change: &Change, anchor: &Anchor) -> Result<Draft, ReadError> {
+        let expiry_s = read::seconds_up(anchor.head_time) + LIFETIME_S;
+        let expiration =
+            format_seconds(expiry_s).ok_or_else(|| bad("head time", "is out of range"))?;
+        let id = crate::hex::decode_array(&anchor.irreversible.id.0)
+            .map_err(|e| bad("irreversible block id", e.to_string()))?;
+        let (ref_block_num, ref_block_prefix) = tapos(&id);
+        let transaction = json!({
+            "ref_block_num": ref_block_num,
+            "ref_block_prefix": ref_block_prefix,
+            "expiration": expiration,
+            "operations": [self.operation(change, anchor)?],
+            "extensions": [],
+            "signatures": [],
+        });
+        // Legacy serialization on Hive too: nodes accept both, and one code path serves Steem and Hive.
+        let bytes = Transaction::from_json(&transaction, &self.dialect)
+            .and_then(|signed| signed.tx.serialize(&self.dialect, Serialization::Legacy))
+            .map_err(|e| bad("transaction", e.to_string()))?;
+        Ok(Draft {
+            change: change.clone(),
+            digest: digest(&self.spec.chain_id, &bytes),
+            id: crate::hex::encode(&txid(&bytes)),
+            expiry: Millis::from(expiry_s) * 1000,
+            bytes,
+            transaction,
+        })
+    }
+
+    fn seal(&self, draft: Draft, signature: &Signature) -> Sealed {
+        let mut transaction = draft.transaction;
+        transaction["signatures"] = json!([signature.to_hex()]);
+        Sealed {
+            change: draft.change,
+            id: draft.id,
+            expiry: draft.expiry,
+            transaction,
+        }
+    }
+
+    fn broadcast(&self, sealed: &Sealed) -> Call {
+        // The asynchronous call: the synchronous one holds a server thread and is deprecated on Hive.
+        call(
+            "condenser_api.broadcast_transaction",
+            json!([sealed.transaction]),
+        )
+    }
+
+    fn accepted(&self, reply: &Reply) -> Accepted {
+        match reply {
+            Ok(_) => Accepted::Now,
+            Err(fault) => faults::classify(fault),
+        }
+    }
+
+    fn follow(&self, sealed: &Sealed) -> Vec<Call> {
+        vec![call(
+            "transaction_status_api.find_transaction",
+            json!({"transaction_id": sealed.id}),
+        )]
+    }
+
+    fn outcome(&self, _sealed: &Sealed, replies: &[Reply]) -> Outcome {
+        // Nodes without the plugin answer with an error: then the registered key is the only witness.
+        let Some(Ok(reply)) = replies.first() else {
+            return Outcome::Unknown;
+        };
+        let status = reply.get("status").and_then(Value::as_str);
+        let block = super::fields::integer(reply, "block_num").ok();
+        match (status, block) {
+            (Some("within_mempool"), _) => Outcome::Pending,
+            (Some("within_reversible_block"), Some(block)) => Outcome::Included { block },
+            (Some("within_irreversible_block"), Some(block)) => Outcome::Irreversible { block },
+            (Some("expired_irreversible"), _) => Outcome::Expired,
+            _ => Outcome::Unknown,
+        }
+    }
+
+    fn compares_and_swaps(&self, method: Method) -> bool {
+        method == Method::WitnessSetProperties
+    }
+
+    fn batches(&self) -> bool {
+        true
+    }
+}
+
+/// How the chain of `spec` writes keys and assets.
+fn dialect(spec: &ChainSpec) -> Dialect {
+    let base = if spec.core_symbol == "TESTS" {
+        Dialect::testnet(spec.protocol)
+    } else {
+        Dialect::mainnet(spec.protocol)
+    };
+    let debt = base.debt_symbol.clone();
+    base.with_address_prefix(&spec.address_prefix)
+        .with_symbols(&spec.core_symbol, &debt)
+}
+
+fn call(method: &str, params: Value) -> Call {
+    Call {
+        method: method.to_owned(),
+        params,
+    }
+}
+
+fn head_call() -> Call {
+    call("condenser_api.get_dynamic_global_properties", json!([]))
+}
+
+/// One call however many producers: `find_witnesses` takes up to 1,000 names.
+fn producer_calls(producers: &[String]) -> Option<Call> {
+    match producers {
+        [] => None,
+        [one] => Some(call("condenser_api.get_witness_by_account", json!([one]))),
+        many => Some(call("database_api.find_witnesses", json!({"owners": many}))),
+    }
+}
+
+type Producers = std::collections::BTreeMap<String, Option<crate::chain::ProducerState>>;
+
+fn read_many(spec: &ChainSpec, asked: &[String], reply: &Value) -> Result<Producers, ReadError> {
+    let found = reply
+        .get("witnesses")
+        .and_then(Value::as_array)
+        .ok_or_else(|| bad("find_witnesses", "has no list of witnesses"))?;
+    // Unknown names are simply absent from the answer.
+    let mut producers: Producers = asked.iter().map(|name| (name.clone(), None)).collect();
+    for witness in found {
+        let owner = super::fields::text(witness, "owner")?;
+        if let Some(slot) = producers.get_mut(owner) {
+            *slot = read::witness(spec, witness)?;
+        }
+    }
+    Ok(producers)
+}
+
+/// Whether this adapter speaks `protocol`.
+#[must_use]
+pub fn speaks(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Steem | Protocol::Hive | Protocol::Blurt)
+}

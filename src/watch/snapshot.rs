@@ -1,0 +1,148 @@
+//! The latest picture of one chain: what metrics, guard, status page and decisions read. Immutable once published.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::Millis;
+use crate::keys::PublicKey;
+use crate::rpc::{Disagreement, EndpointStatus, View};
+
+/// The published picture of one chain after one tick.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Value of the label `chain`.
+    pub chain: String,
+    /// When the tick ended, local clock.
+    pub tick_at: Millis,
+    /// Ticks since start.
+    pub tick: u64,
+    /// The agreed view of this tick, or why there is none.
+    pub agreement: Result<Arc<View>, Disagreement>,
+    /// The newest agreed view, however old (status and metrics; decisions use `agreement`).
+    pub last_view: Option<Arc<View>>,
+    /// Agreed id of the newest irreversible block known: the reference block of drafts.
+    pub irreversible: Option<crate::chain::BlockRef>,
+    /// Providers configured, and how many must agree.
+    pub providers: usize,
+    /// Providers that must agree.
+    pub quorum: usize,
+    /// Every endpoint's standing, in configured order.
+    pub endpoints: Vec<EndpointStatus>,
+    /// Chain-wide ledger figures.
+    pub slots: ChainSlots,
+    /// Every watched producer, by name.
+    pub producers: BTreeMap<String, ProducerSnapshot>,
+}
+
+/// Chain-wide figures of the ledger.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChainSlots {
+    /// Slots judged.
+    pub slots: u64,
+    /// Of them missed.
+    pub missed: u64,
+    /// True when the ledger has judged every slot up to the agreed head.
+    pub caught_up: bool,
+    /// Number of the last block judged.
+    pub judged: u64,
+}
+
+/// One watched producer.
+#[derive(Debug, Clone)]
+pub struct ProducerSnapshot {
+    /// Agreed state; `None` before the first agreed reading or when the chain does not know it.
+    pub state: Option<crate::chain::ProducerState>,
+    /// When `state` was read, chain time of the head it belongs to.
+    pub state_time: Option<Millis>,
+    /// True while endpoints at different heads differ about it.
+    pub settling: bool,
+    /// Misses and blocks per signing key. `None` key = "unknown" (never acts).
+    pub keys: BTreeMap<Option<PublicKey>, KeyCounts>,
+    /// Misses that a reorg took back.
+    pub retracted: u64,
+    /// Misses in a row within the current tenure, up to now.
+    pub consecutive_missed: u32,
+    /// Misses in the sliding window within the current tenure.
+    pub window_missed: u32,
+    /// Slot time of the last miss within the current tenure.
+    pub last_missed: Option<Millis>,
+    /// Chain time since when the registered key is registered, as far as known.
+    pub tenure_since: Option<Millis>,
+    /// Last block seen of it: number and slot time.
+    pub last_block: Option<(u64, Millis)>,
+    /// Its next slot, chain time, when the schedule tells.
+    pub next_slot: Option<Millis>,
+    /// In the schedule in force.
+    pub scheduled: bool,
+    /// Fault of the registered key, by the one definition.
+    pub fault: Fault,
+    /// Since when (chain time of the miss that made it) the fault stands.
+    pub fault_since: Option<Millis>,
+    /// Participation over the last two rounds without this producer; `None` when the ledger is shorter.
+    pub others_participation: Option<f64>,
+    /// Health of the node of each configured key that has one.
+    pub nodes: BTreeMap<PublicKey, NodeHealth>,
+    /// Readiness of each configured key as a switch target.
+    pub ready: BTreeMap<PublicKey, Readiness>,
+    /// Since when (local clock) no standby has been ready; `None` while one is.
+    pub no_ready_standby_since: Option<Millis>,
+    /// Keys that may sign with the account's active authority, when agreed.
+    pub active_keys: Option<Vec<PublicKey>>,
+    /// Blocks of two ids seen at one slot signed by this producer (sufficient sign of a copied key).
+    pub conflicting_blocks: u64,
+}
+
+/// Counts of one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyCounts {
+    /// Slots missed while it was the effective key.
+    pub missed: u64,
+    /// Blocks it signed.
+    pub produced: u64,
+}
+
+/// Fault of the registered key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// No fault.
+    No,
+    /// A fault, and which clause says so.
+    Yes(FaultClause),
+    /// The ledger has not caught up, or what is needed is not known.
+    Unknown,
+}
+
+/// The clause of the fault definition that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultClause {
+    /// One miss while the key's own node fails its probe.
+    NodeDown,
+    /// So many in a row.
+    Consecutive,
+    /// More than allowed in the window.
+    Window,
+}
+
+/// Health of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeHealth {
+    /// Probe verdict with hysteresis: down after three failed ticks in a row; `None` before the first answer.
+    pub up: Option<bool>,
+    /// Failed probes in a row.
+    pub failures: u32,
+    /// Blocks behind the agreed head.
+    pub lag: Option<u64>,
+    /// What is wrong, in plain words.
+    pub detail: String,
+}
+
+/// Whether a key can take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Node in sync, or `assume_ready`.
+    Ready,
+    /// Not ready, and why.
+    NotReady(String),
+    /// Its probe has not answered yet.
+    Unknown,
+}
