@@ -1,4 +1,9 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
+mod captures;
+mod key_files;
+mod node_answers;
+mod signing;
+mod tx_sign;
 mod vectors;
