@@ -19,8 +19,15 @@ pub(crate) struct ReplyBody {
 #[derive(Debug)]
 enum Kind {
     Full(Bytes),
-    Drip { rest: Bytes, every: Duration, timer: Pin<Box<Sleep>> },
-    Endless { left: u64, started: bool },
+    Drip {
+        rest: Bytes,
+        every: Duration,
+        timer: Pin<Box<Sleep>>,
+    },
+    Endless {
+        left: u64,
+        started: bool,
+    },
 }
 
 /// Size of one piece of an endless body.
@@ -29,15 +36,31 @@ static XS: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 impl ReplyBody {
     pub(crate) fn full(bytes: impl Into<Bytes>) -> ReplyBody {
-        ReplyBody { kind: Kind::Full(bytes.into()), _done: None }
+        ReplyBody {
+            kind: Kind::Full(bytes.into()),
+            _done: None,
+        }
     }
 
     pub(crate) fn drip(bytes: impl Into<Bytes>, every: Duration) -> ReplyBody {
-        ReplyBody { kind: Kind::Drip { rest: bytes.into(), every, timer: Box::pin(sleep(every)) }, _done: None }
+        ReplyBody {
+            kind: Kind::Drip {
+                rest: bytes.into(),
+                every,
+                timer: Box::pin(sleep(every)),
+            },
+            _done: None,
+        }
     }
 
     pub(crate) fn endless(length: u64) -> ReplyBody {
-        ReplyBody { kind: Kind::Endless { left: length, started: false }, _done: None }
+        ReplyBody {
+            kind: Kind::Endless {
+                left: length,
+                started: false,
+            },
+            _done: None,
+        }
     }
 
     /// Drops `done` when the body has been sent.
@@ -78,7 +101,11 @@ impl Body for ReplyBody {
                 }
             }
         };
-        if next.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(next)))) }
+        if next.is_empty() {
+            Poll::Ready(None)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(next))))
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -151,18 +151,31 @@ impl Chain {
     /// When the protocol is not of the Steem family, or the interval is below 100 ms.
     pub fn new(config: ChainConfig, start_ms: u64) -> Result<Chain, String> {
         let names = dialect::names(config.protocol).ok_or_else(|| {
-            format!("the devnet speaks steem, hive and blurt; not {}", config.protocol)
+            format!(
+                "the devnet speaks steem, hive and blurt; not {}",
+                config.protocol
+            )
         })?;
         if config.interval_ms < 100 {
-            return Err(format!("block interval {} ms: at least 100 ms", config.interval_ms));
+            return Err(format!(
+                "block interval {} ms: at least 100 ms",
+                config.interval_ms
+            ));
         }
-        let first = config.nodes.first().ok_or("the watched witness needs a node")?;
+        let first = config
+            .nodes
+            .first()
+            .ok_or("the watched witness needs a node")?;
         let mut nodes = Vec::new();
         let mut witnesses = Vec::new();
         let mut accounts = HashMap::new();
         let created = start_ms / 1000 * 1000;
         for node in &config.nodes {
-            nodes.push(Node::new(node, &config.witness, node_key(&config.witness, node)?));
+            nodes.push(Node::new(
+                node,
+                &config.witness,
+                node_key(&config.witness, node)?,
+            ));
         }
         let mut registered = vec![(config.witness.clone(), node_key(&config.witness, first)?)];
         for i in 1..=config.others {
@@ -233,7 +246,9 @@ impl Chain {
         self.next_slot += 1;
         let ids: Vec<u32> = self.branches.keys().copied().collect();
         for id in ids {
-            let Some(mut branch) = self.branches.remove(&id) else { continue };
+            let Some(mut branch) = self.branches.remove(&id) else {
+                continue;
+            };
             let record = self.run_slot(&mut branch, slot, None);
             if id == 0 {
                 self.slots.push_back(record);
@@ -249,7 +264,9 @@ impl Chain {
     fn run_slot(&self, branch: &mut Branch, slot: u64, force: Option<bool>) -> SlotRecord {
         let head = branch.head();
         let scheduled = head.scheduled(slot).to_owned();
-        let key = head.witness(&scheduled).map_or(PublicKey::NULL, |w| w.signing_key);
+        let key = head
+            .witness(&scheduled)
+            .map_or(PublicKey::NULL, |w| w.signing_key);
         let mut record = SlotRecord {
             slot,
             time_ms: head.slot_ms(slot),
@@ -260,9 +277,7 @@ impl Chain {
         };
         let allowed = match branch.production {
             Production::All => true,
-            Production::Minority => {
-                head.witness(&scheduled).is_some_and(|w| w.id % 3 == 1)
-            }
+            Production::Minority => head.witness(&scheduled).is_some_and(|w| w.id % 3 == 1),
             Production::Nobody => false,
         };
         let node = self
@@ -270,17 +285,28 @@ impl Chain {
             .iter()
             .find(|n| n.witness == scheduled && n.key.public_key() == key)
             .filter(|n| force.unwrap_or_else(|| n.produces()));
-        let Some(node) = node.filter(|_| allowed && !key.is_null()) else { return record };
+        let Some(node) = node.filter(|_| allowed && !key.is_null()) else {
+            return record;
+        };
         if let Some(block) = self.build(branch, &head, slot, node) {
             record.node = Some(node.name.clone());
-            record.block =
-                Some((block.num, block.id.clone(), head.key_text(&block.signing_key)));
+            record.block = Some((
+                block.num,
+                block.id.clone(),
+                head.key_text(&block.signing_key),
+            ));
             branch.push(&head, block);
         }
         record
     }
 
-    fn build(&self, branch: &mut Branch, head: &Arc<State>, slot: u64, node: &Node) -> Option<Block> {
+    fn build(
+        &self,
+        branch: &mut Branch,
+        head: &Arc<State>,
+        slot: u64,
+        node: &Node,
+    ) -> Option<Block> {
         let mut block = Block {
             num: head.head_num + 1,
             slot,
@@ -297,7 +323,10 @@ impl Chain {
         let mut pending = (**head).clone();
         for tx in std::mem::take(&mut branch.mempool) {
             let known = |id: &str| branch.included.contains_key(id);
-            if let Ok(tx) = verify::check(&tx, &self.context(head, &pending, &known, &|n| branch.tapos(n, head.head_num))) {
+            if let Ok(tx) = verify::check(
+                &tx,
+                &self.context(head, &pending, &known, &|n| branch.tapos(n, head.head_num)),
+            ) {
                 for effect in &tx.effects {
                     pending.apply_effect(effect, head.head_ms);
                 }
@@ -315,7 +344,15 @@ impl Chain {
         known: &'a dyn Fn(&str) -> bool,
         tapos: &'a dyn Fn(u16) -> u32,
     ) -> Context<'a> {
-        Context { names: self.names, codec: &self.codec, head, pending, accounts: &self.accounts, known, tapos }
+        Context {
+            names: self.names,
+            codec: &self.codec,
+            head,
+            pending,
+            accounts: &self.accounts,
+            known,
+            tapos,
+        }
     }
 
     /// What an endpoint with that view sees; the main branch when the branch is gone.
@@ -324,9 +361,17 @@ impl Chain {
         match spec {
             ViewSpec::Branch(id) => {
                 let branch = self.branches.get(&id).unwrap_or(main);
-                View { chain: self, branch, state: branch.head() }
+                View {
+                    chain: self,
+                    branch,
+                    state: branch.head(),
+                }
             }
-            ViewSpec::Lag(n) => View { chain: self, branch: main, state: main.behind(n) },
+            ViewSpec::Lag(n) => View {
+                chain: self,
+                branch: main,
+                state: main.behind(n),
+            },
         }
     }
 
@@ -336,11 +381,18 @@ impl Chain {
     }
 
     pub(crate) fn main(&self) -> &Branch {
-        self.branches.get(&0).expect("branch 0 is made with the chain and put back after every step")
+        self.branches
+            .get(&0)
+            .expect("branch 0 is made with the chain and put back after every step")
     }
 
     /// Checks a transaction (condenser form) against a view and takes it into that branch's pending ones.
-    pub(crate) fn accept(&mut self, raw: &Value, spec: ViewSpec, via: &str) -> Result<Arc<Tx>, Failure> {
+    pub(crate) fn accept(
+        &mut self,
+        raw: &Value,
+        spec: ViewSpec,
+        via: &str,
+    ) -> Result<Arc<Tx>, Failure> {
         let view = self.view(spec);
         let head = view.state.clone();
         let tx = verify::parse(raw, &self.codec, head.head_ms)?;
@@ -352,10 +404,16 @@ impl Chain {
         }
         let branch = view.branch;
         let known = |id: &str| {
-            branch.included.get(id).is_some_and(|(num, _)| *num <= head.head_num)
+            branch
+                .included
+                .get(id)
+                .is_some_and(|(num, _)| *num <= head.head_num)
                 || branch.mempool.iter().any(|t| t.id == id)
         };
-        let tx = verify::check(&tx, &self.context(&head, &pending, &known, &|n| branch.tapos(n, head.head_num)))?;
+        let tx = verify::check(
+            &tx,
+            &self.context(&head, &pending, &known, &|n| branch.tapos(n, head.head_num)),
+        )?;
         let id = match spec {
             ViewSpec::Branch(id) if self.branches.contains_key(&id) => id,
             _ => 0,
@@ -386,7 +444,9 @@ impl Chain {
     /// The node's message when it refuses.
     pub fn operator_sets_key(&mut self, witness: &str, key: &PublicKey) -> Result<String, String> {
         let head = self.head();
-        let w = head.witness(witness).ok_or_else(|| format!("no witness {witness}"))?;
+        let w = head
+            .witness(witness)
+            .ok_or_else(|| format!("no witness {witness}"))?;
         let mut props = json!({"account_creation_fee": w.account_creation_fee, "maximum_block_size": w.maximum_block_size});
         if let Some(debt) = self.names.debt {
             props[format!("{debt}_interest_rate")] = w.interest_rate.into();
@@ -405,7 +465,12 @@ impl Chain {
         self.codec.sign(&mut tx, &[&active_key(witness)?])?;
         self.accept(&tx, ViewSpec::Branch(0), "operator")
             .map(|tx| tx.id.clone())
-            .map_err(|f| f.to_json()["message"].as_str().unwrap_or_default().to_owned())
+            .map_err(|f| {
+                f.to_json()["message"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
     }
 
     /// Replaces the last `depth` blocks for everybody. Slots of `drop` stay empty this time; with `fill`, slots that
@@ -420,18 +485,29 @@ impl Chain {
         result
     }
 
-    fn replay(&mut self, branch: &mut Branch, depth: u64, drop: Option<&str>, fill: bool) -> Result<(), String> {
+    fn replay(
+        &mut self,
+        branch: &mut Branch,
+        depth: u64,
+        drop: Option<&str>,
+        fill: bool,
+    ) -> Result<(), String> {
         let before = branch.head();
         let target = before.head_num.saturating_sub(depth);
         if depth == 0 || target < before.lib || depth >= branch.states.len() as u64 {
-            return Err(format!("cannot take back {depth} blocks: head {}, irreversible {}", before.head_num, before.lib));
+            return Err(format!(
+                "cannot take back {depth} blocks: head {}, irreversible {}",
+                before.head_num, before.lib
+            ));
         }
         branch.truncate(depth);
         self.reorgs += 1;
         branch.salt = self.reorgs;
         let from = branch.head().aslot + 1;
         for slot in from..self.next_slot {
-            let Some(at) = self.slots.iter().rposition(|r| r.slot == slot) else { continue };
+            let Some(at) = self.slots.iter().rposition(|r| r.slot == slot) else {
+                continue;
+            };
             let old = &self.slots[at];
             let produced = old.node.is_some() || fill;
             let force = produced && drop != Some(old.scheduled.as_str());
@@ -528,7 +604,10 @@ impl Chain {
 
 impl Branch {
     pub(crate) fn head(&self) -> Arc<State> {
-        self.states.back().expect("a branch always keeps its head state").clone()
+        self.states
+            .back()
+            .expect("a branch always keeps its head state")
+            .clone()
     }
 
     fn behind(&self, n: u64) -> Arc<State> {
@@ -543,7 +622,10 @@ impl Branch {
 
     /// Where a transaction stands: in a block, or pending.
     pub(crate) fn find(&self, txid: &str) -> (Option<u64>, bool) {
-        (self.included.get(txid).map(|(n, _)| *n), self.mempool.iter().any(|t| t.id == txid))
+        (
+            self.included.get(txid).map(|(n, _)| *n),
+            self.mempool.iter().any(|t| t.id == txid),
+        )
     }
 
     fn tapos(&self, reference: u16, head: u64) -> u32 {
@@ -552,7 +634,10 @@ impl Branch {
             let raw: [u8; 20] = crate::hex::decode_array(&b.id).ok()?;
             Some(crate::chain::graphene::tapos(&raw).1)
         };
-        head.checked_sub(back).and_then(|n| self.block(n)).and_then(prefix).unwrap_or(0)
+        head.checked_sub(back)
+            .and_then(|n| self.block(n))
+            .and_then(prefix)
+            .unwrap_or(0)
     }
 
     fn push(&mut self, head: &State, block: Block) {

@@ -31,7 +31,10 @@ pub(crate) struct Codec {
 impl Codec {
     /// The test net of `protocol`.
     pub(crate) fn testnet(protocol: Protocol) -> Codec {
-        Codec { dialect: Dialect::testnet(protocol), chain_id: TESTNET_CHAIN_ID }
+        Codec {
+            dialect: Dialect::testnet(protocol),
+            chain_id: TESTNET_CHAIN_ID,
+        }
     }
 
     /// What public keys begin with.
@@ -41,7 +44,9 @@ impl Codec {
 
     /// The serializations a node tries, in its order: Hive the new one first, the others only the old one.
     pub(crate) fn variants(&self, tx: &Value) -> Result<Vec<Variant>, String> {
-        let tx = Transaction::from_json(tx, &self.dialect).map_err(|e| e.to_string())?.tx;
+        let tx = Transaction::from_json(tx, &self.dialect)
+            .map_err(|e| e.to_string())?
+            .tx;
         let forms: &[Serialization] = match self.dialect.protocol {
             Protocol::Hive => &[Serialization::Hf26, Serialization::Legacy],
             _ => &[Serialization::Legacy],
@@ -49,7 +54,9 @@ impl Codec {
         forms
             .iter()
             .map(|form| {
-                let bytes = tx.serialize(&self.dialect, *form).map_err(|e| e.to_string())?;
+                let bytes = tx
+                    .serialize(&self.dialect, *form)
+                    .map_err(|e| e.to_string())?;
                 Ok(Variant {
                     txid: hex::encode(&graphene::txid(&bytes)),
                     digest: graphene::digest(&self.chain_id, &bytes),
@@ -70,13 +77,19 @@ impl Codec {
     }
 
     /// Fills a block's merkle root, signature and id. `salt` makes the blocks of different forks differ even when they are empty.
-    pub(crate) fn seal(&self, block: &mut Block, signer: &dyn Signer, salt: u64) -> Result<(), String> {
+    pub(crate) fn seal(
+        &self,
+        block: &mut Block,
+        signer: &dyn Signer,
+        salt: u64,
+    ) -> Result<(), String> {
         block.merkle_root = merkle_root(block, salt);
         let header = BlockHeader {
             previous: hex::decode_array(&block.previous).map_err(|e| e.to_string())?,
             timestamp: u32::try_from(block.time_ms / 1000).map_err(|e| e.to_string())?,
             witness: block.witness.clone(),
-            transaction_merkle_root: hex::decode_array(&block.merkle_root).map_err(|e| e.to_string())?,
+            transaction_merkle_root: hex::decode_array(&block.merkle_root)
+                .map_err(|e| e.to_string())?,
         };
         let signature = signer
             .sign(&graphene::block_header_digest(&header), Nonce::Graphene)

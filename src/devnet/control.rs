@@ -27,7 +27,10 @@ pub(crate) fn handle(
         (&Method::POST, "/devnet/faults") => read(body).and_then(|v| faults(shared, here, v)),
         (&Method::POST, "/devnet/control") => read(body).and_then(|v| control(shared, &v)),
         _ => {
-            return (StatusCode::NOT_FOUND, json!({"error": "GET /devnet/state, POST /devnet/faults, POST /devnet/control"}));
+            return (
+                StatusCode::NOT_FOUND,
+                json!({"error": "GET /devnet/state, POST /devnet/faults, POST /devnet/control"}),
+            );
         }
     };
     match result {
@@ -38,7 +41,10 @@ pub(crate) fn handle(
 
 fn slots_wanted(uri: &Uri) -> usize {
     let query = uri.query().unwrap_or_default();
-    query.split('&').find_map(|p| p.strip_prefix("slots=")?.parse().ok()).unwrap_or(usize::MAX)
+    query
+        .split('&')
+        .find_map(|p| p.strip_prefix("slots=")?.parse().ok())
+        .unwrap_or(usize::MAX)
 }
 
 fn read(body: &[u8]) -> Result<Value, String> {
@@ -67,7 +73,10 @@ fn control(shared: &Shared, wanted: &Value) -> Result<Value, String> {
     } else if let Some(n) = text("freeze") {
         shared.set_node(n, NodeState::Frozen)?;
     } else if let Some(n) = text("lag") {
-        shared.set_node(n, NodeState::Lagging(wanted["blocks"].as_u64().unwrap_or(20)))?;
+        shared.set_node(
+            n,
+            NodeState::Lagging(wanted["blocks"].as_u64().unwrap_or(20)),
+        )?;
     } else if let Some(n) = text("restore") {
         shared.set_node(n, NodeState::Healthy)?;
     } else if let Some(depth) = wanted["reorg"].as_u64() {
@@ -76,8 +85,13 @@ fn control(shared: &Shared, wanted: &Value) -> Result<Value, String> {
     } else if let Some(witness) = text("set_key") {
         let mut chain = shared.chain();
         let key = match (text("node"), text("key")) {
-            (Some(node), _) => chain.node(node).ok_or_else(|| format!("no node {node}"))?.public_key(),
-            (None, Some(key)) => PublicKey::parse(key, chain.codec.prefix()).map_err(|e| e.to_string())?,
+            (Some(node), _) => chain
+                .node(node)
+                .ok_or_else(|| format!("no node {node}"))?
+                .public_key(),
+            (None, Some(key)) => {
+                PublicKey::parse(key, chain.codec.prefix()).map_err(|e| e.to_string())?
+            }
             (None, None) => return Err("set_key needs node or key".to_owned()),
         };
         let txid = chain.operator_sets_key(witness, &key)?;

@@ -133,13 +133,21 @@ pub(crate) fn names(protocol: Protocol) -> Option<&'static Names> {
 /// An asset of the core symbol or the debt symbol, in the condenser (text) or appbase (object) form; `amount` in thousandths.
 pub(crate) fn asset(amount: i64, symbol: &str, appbase: bool) -> Value {
     let text = format!("{}.{:03} {symbol}", amount / 1000, amount % 1000);
-    if appbase { appbase_asset(&text).unwrap_or(Value::String(text)) } else { Value::String(text) }
+    if appbase {
+        appbase_asset(&text).unwrap_or(Value::String(text))
+    } else {
+        Value::String(text)
+    }
 }
 
 /// Vesting shares (six decimals) in either form; `amount` in millionths.
 pub(crate) fn vests(amount: i64, appbase: bool) -> Value {
     let text = format!("{}.{:06} VESTS", amount / 1_000_000, amount % 1_000_000);
-    if appbase { appbase_asset(&text).unwrap_or(Value::String(text)) } else { Value::String(text) }
+    if appbase {
+        appbase_asset(&text).unwrap_or(Value::String(text))
+    } else {
+        Value::String(text)
+    }
 }
 
 /// `"0.100 TESTS"` as `{"amount":"100","precision":3,"nai":…}`.
@@ -164,7 +172,9 @@ pub(crate) fn condenser_asset(value: &Value) -> Option<String> {
         Value::String(s) => s.parse().ok()?,
         other => other.as_i64()?,
     };
-    let precision = usize::try_from(value.get("precision")?.as_u64()?).ok().filter(|p| *p <= 12)?;
+    let precision = usize::try_from(value.get("precision")?.as_u64()?)
+        .ok()
+        .filter(|p| *p <= 12)?;
     let symbol = match value.get("nai")?.as_str()? {
         "@@000000021" => CORE,
         "@@000000013" => DEBT,
@@ -187,8 +197,10 @@ fn convert_assets(value: &Value, to_appbase: bool) -> Value {
         Value::Object(map) => {
             let mut out = Map::new();
             for (k, v) in map {
-                let is_asset = matches!(k.as_str(), "fee" | "account_creation_fee" | "base" | "quote")
-                    || k.ends_with("_fee");
+                let is_asset = matches!(
+                    k.as_str(),
+                    "fee" | "account_creation_fee" | "base" | "quote"
+                ) || k.ends_with("_fee");
                 let new = match v {
                     Value::String(s) if to_appbase && is_asset => {
                         appbase_asset(s).unwrap_or_else(|| v.clone())
@@ -231,7 +243,12 @@ mod tests {
 
     #[test]
     fn assets_round_trip_between_forms() {
-        for text in ["0.100 TESTS", "1.000 TBD", "12345.678 TESTS", "0.000001 VESTS"] {
+        for text in [
+            "0.100 TESTS",
+            "1.000 TBD",
+            "12345.678 TESTS",
+            "0.000001 VESTS",
+        ] {
             let appbase = appbase_asset(text).unwrap();
             assert_eq!(condenser_asset(&appbase).as_deref(), Some(text));
         }

@@ -23,22 +23,44 @@ pub(crate) const PARSE: (i64, &str, &str) = (4, "parse_error_exception", "Parse 
 pub(crate) const BAD_CAST: (i64, &str, &str) = (7, "bad_cast_exception", "Bad Cast");
 pub(crate) const UNKNOWN_KEY: (i64, &str, &str) =
     (13, "N5boost10wrapexceptISt12out_of_rangeEE", "unknown key");
-pub(crate) const MISSING_ACTIVE: (i64, &str, &str) =
-    (3_010_000, "tx_missing_active_auth", "missing required active authority");
-pub(crate) const MISSING_OTHER: (i64, &str, &str) =
-    (3_040_000, "tx_missing_other_auth", "missing required other authority");
-pub(crate) const IRRELEVANT: (i64, &str, &str) =
-    (3_050_000, "tx_irrelevant_sig", "irrelevant signature included");
-pub(crate) const REPEATED: (i64, &str, &str) =
-    (3_060_000, "tx_duplicate_sig", "duplicate signature included");
-pub(crate) const EXPIRATION: (i64, &str, &str) =
-    (4_030_100, "transaction_expiration_exception", "transaction expiration exception");
-pub(crate) const TAPOS: (i64, &str, &str) =
-    (4_030_200, "transaction_tapos_exception", "transaction tapos exception");
+pub(crate) const MISSING_ACTIVE: (i64, &str, &str) = (
+    3_010_000,
+    "tx_missing_active_auth",
+    "missing required active authority",
+);
+pub(crate) const MISSING_OTHER: (i64, &str, &str) = (
+    3_040_000,
+    "tx_missing_other_auth",
+    "missing required other authority",
+);
+pub(crate) const IRRELEVANT: (i64, &str, &str) = (
+    3_050_000,
+    "tx_irrelevant_sig",
+    "irrelevant signature included",
+);
+pub(crate) const REPEATED: (i64, &str, &str) = (
+    3_060_000,
+    "tx_duplicate_sig",
+    "duplicate signature included",
+);
+pub(crate) const EXPIRATION: (i64, &str, &str) = (
+    4_030_100,
+    "transaction_expiration_exception",
+    "transaction expiration exception",
+);
+pub(crate) const TAPOS: (i64, &str, &str) = (
+    4_030_200,
+    "transaction_tapos_exception",
+    "transaction tapos exception",
+);
 
 /// Where in the node's source a frame was added.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct At(pub(crate) &'static str, pub(crate) u32, pub(crate) &'static str);
+pub(crate) struct At(
+    pub(crate) &'static str,
+    pub(crate) u32,
+    pub(crate) &'static str,
+);
 
 impl Failure {
     /// An exception of `kind` thrown at `at`, with outer code -32000.
@@ -51,7 +73,12 @@ impl Failure {
     ) -> Failure {
         let text = render(format, &data);
         let frames = vec![frame("error", at, format, data, now_ms)];
-        Failure { code: -32000, fc: kind, frames, text }
+        Failure {
+            code: -32000,
+            fc: kind,
+            frames,
+            text,
+        }
     }
 
     /// The same with another outer code.
@@ -76,7 +103,12 @@ impl Failure {
     ) -> Failure {
         let format = "${what}: ";
         let text = render(format, &data);
-        Failure { code: -32000, fc: kind, frames: vec![frame("warn", at, format, data, now_ms)], text }
+        Failure {
+            code: -32000,
+            fc: kind,
+            frames: vec![frame("warn", at, format, data, now_ms)],
+            text,
+        }
     }
 
     /// The `error` member of the reply.
@@ -134,10 +166,19 @@ mod tests {
 
     #[test]
     fn message_is_the_rendered_first_frame() {
-        let f = Failure::new(MISSING_ACTIVE, At("a.hpp", 1, "m"), "Missing Active Authority ${id}", json!({"id":"wita"}), 0)
-            .through(At("b.cpp", 2, "n"), "", json!({}), 0);
+        let f = Failure::new(
+            MISSING_ACTIVE,
+            At("a.hpp", 1, "m"),
+            "Missing Active Authority ${id}",
+            json!({"id":"wita"}),
+            0,
+        )
+        .through(At("b.cpp", 2, "n"), "", json!({}), 0);
         let e = f.to_json();
-        assert_eq!(e["message"], "missing required active authority:Missing Active Authority wita");
+        assert_eq!(
+            e["message"],
+            "missing required active authority:Missing Active Authority wita"
+        );
         assert_eq!(e["data"]["stack"][1]["context"]["level"], "warn");
         assert_eq!(f.data_code(), 3_010_000);
     }

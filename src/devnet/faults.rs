@@ -131,10 +131,25 @@ mod tests {
     fn faults_read_from_json_with_defaults() {
         for (json, fault) in [
             (json!({"fault":"refused"}), Fault::Refused),
-            (json!({"fault":"slow_drip"}), Fault::SlowDrip { byte_ms: 200 }),
-            (json!({"fault":"http_status","status":429,"retry_after":5}), Fault::HttpStatus { status: 429, retry_after: Some(5) }),
-            (json!({"fault":"minority_fork","back":3}), Fault::MinorityFork { back: 3 }),
-            (json!({"fault":"redirect_https"}), Fault::RedirectHttps { status: 301 }),
+            (
+                json!({"fault":"slow_drip"}),
+                Fault::SlowDrip { byte_ms: 200 },
+            ),
+            (
+                json!({"fault":"http_status","status":429,"retry_after":5}),
+                Fault::HttpStatus {
+                    status: 429,
+                    retry_after: Some(5),
+                },
+            ),
+            (
+                json!({"fault":"minority_fork","back":3}),
+                Fault::MinorityFork { back: 3 },
+            ),
+            (
+                json!({"fault":"redirect_https"}),
+                Fault::RedirectHttps { status: 301 },
+            ),
         ] {
             assert_eq!(serde_json::from_value::<Fault>(json).unwrap(), fault);
         }
@@ -146,6 +161,9 @@ mod tests {
         let mut v = json!({"result":[{"total_missed":100}],"id":CHAIN_ID});
         spoil(&Fault::TotalMissedDip { by: 5 }, &mut v);
         spoil(&Fault::WrongChainId, &mut v);
-        assert_eq!(v, json!({"result":[{"total_missed":95}],"id":"ff".repeat(32)}));
+        assert_eq!(
+            v,
+            json!({"result":[{"total_missed":95}],"id":"ff".repeat(32)})
+        );
     }
 }

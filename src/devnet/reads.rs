@@ -3,14 +3,20 @@
 use serde_json::{Map, Value, json};
 
 use super::chain::View;
-use super::dialect::{CHAIN_ID, CORE, DEBT, MAX_EXPIRATION_S, MAX_URL, asset, op_to_appbase, vests};
+use super::dialect::{
+    CHAIN_ID, CORE, DEBT, MAX_EXPIRATION_S, MAX_URL, asset, op_to_appbase, vests,
+};
 use super::state::{Block, MAX_WITNESSES, Witness};
 use super::time::iso;
 use super::verify::Tx;
 
 /// A big number the way fc prints it: a string when it does not fit 32 bits.
 fn big(n: u64) -> Value {
-    if n > 0xffff_ffff { n.to_string().into() } else { n.into() }
+    if n > 0xffff_ffff {
+        n.to_string().into()
+    } else {
+        n.into()
+    }
 }
 
 /// An asset kept as text.
@@ -53,32 +59,56 @@ impl View<'_> {
             put("confidential_supply", asset(0, CORE, appbase));
         }
         if let Some(debt) = n.debt {
-            put(&format!("init_{debt}_supply"), asset(7_000_000_000, DEBT, appbase));
-            put(&format!("current_{debt}_supply"), asset(3_480, DEBT, appbase));
+            put(
+                &format!("init_{debt}_supply"),
+                asset(7_000_000_000, DEBT, appbase),
+            );
+            put(
+                &format!("current_{debt}_supply"),
+                asset(3_480, DEBT, appbase),
+            );
             if n.config == "STEEM" {
-                put(&format!("confidential_{debt}_supply"), asset(0, DEBT, appbase));
+                put(
+                    &format!("confidential_{debt}_supply"),
+                    asset(0, DEBT, appbase),
+                );
             }
         }
         let core = n.core;
-        put(&format!("total_vesting_fund_{core}"), asset(52_000_883_812, CORE, appbase));
+        put(
+            &format!("total_vesting_fund_{core}"),
+            asset(52_000_883_812, CORE, appbase),
+        );
         put("total_vesting_shares", vests(2_249_649_484_563, appbase));
-        put(&format!("total_reward_fund_{core}"), asset(0, CORE, appbase));
+        put(
+            &format!("total_reward_fund_{core}"),
+            asset(0, CORE, appbase),
+        );
         put("total_reward_shares2", "0".into());
         put("pending_rewarded_vesting_shares", vests(0, appbase));
-        put(&format!("pending_rewarded_vesting_{core}"), asset(0, CORE, appbase));
+        put(
+            &format!("pending_rewarded_vesting_{core}"),
+            asset(0, CORE, appbase),
+        );
         if let Some(debt) = n.debt {
             put(&format!("{debt}_interest_rate"), 0.into());
             put(&format!("{debt}_print_rate"), 10_000.into());
         }
         put("maximum_block_size", 65_536.into());
-        put("required_actions_partition_percent", if n.config == "STEEM" { 2500 } else { 0 }.into());
+        put(
+            "required_actions_partition_percent",
+            if n.config == "STEEM" { 2500 } else { 0 }.into(),
+        );
         put("current_aslot", big(s.aslot));
         put("recent_slots_filled", s.recent_slots.to_string().into());
         put("participation_count", s.recent_slots.count_ones().into());
         put("last_irreversible_block_num", s.lib.into());
         put("vote_power_reserve_rate", 10.into());
         put("delegation_return_period", 432_000.into());
-        put("reverse_auction_seconds", if n.config == "STEEM" { 300 } else { 0 }.into());
+        put(
+            "reverse_auction_seconds",
+            if n.config == "STEEM" { 300 } else { 0 }.into(),
+        );
         put("available_account_subsidies", 537_371.into());
         if let Some(debt) = n.debt {
             put(&format!("{debt}_stop_percent"), 1000.into());
@@ -88,12 +118,18 @@ impl View<'_> {
         put("next_maintenance_time", iso(hour + 3_600_000, 1000).into());
         put("last_budget_time", iso(hour, 1000).into());
         if n.config == "HIVE" {
-            put("next_daily_maintenance_time", iso(hour + 3_600_000, 1000).into());
+            put(
+                "next_daily_maintenance_time",
+                iso(hour + 3_600_000, 1000).into(),
+            );
         }
         put("content_reward_percent", 6500.into());
         put("vesting_reward_percent", 1500.into());
         put("sps_fund_percent", 1000.into());
-        put("sps_interval_ledger", asset(156_368, if n.debt.is_some() { DEBT } else { CORE }, appbase));
+        put(
+            "sps_interval_ledger",
+            asset(156_368, if n.debt.is_some() { DEBT } else { CORE }, appbase),
+        );
         put("downvote_pool_percent", 2500.into());
         if n.config == "HIVE" {
             for (k, v) in [
@@ -113,7 +149,10 @@ impl View<'_> {
 
     fn props(&self, w: &Witness, appbase: bool) -> Value {
         let mut m = Map::new();
-        m.insert("account_creation_fee".into(), text_asset(&w.account_creation_fee, appbase));
+        m.insert(
+            "account_creation_fee".into(),
+            text_asset(&w.account_creation_fee, appbase),
+        );
         m.insert("maximum_block_size".into(), w.maximum_block_size.into());
         if let Some(debt) = self.chain.names.debt {
             m.insert(format!("{debt}_interest_rate"), w.interest_rate.into());
@@ -129,7 +168,9 @@ impl View<'_> {
 
     /// One witness object; null when there is none of that name.
     pub(crate) fn witness(&self, owner: &str, appbase: bool) -> Value {
-        let Some(w) = self.state.witness(owner) else { return Value::Null };
+        let Some(w) = self.state.witness(owner) else {
+            return Value::Null;
+        };
         let n = self.chain.names;
         let mut m = Map::new();
         let mut put = |k: &str, v: Value| {
@@ -153,7 +194,10 @@ impl View<'_> {
         if let Some(debt) = n.debt {
             let price = json!({"base": text_asset(&w.feed.0, appbase), "quote": text_asset(&w.feed.1, appbase)});
             put(&format!("{debt}_exchange_rate"), price);
-            put(&format!("last_{debt}_exchange_update"), iso(w.feed_ms, 1000).into());
+            put(
+                &format!("last_{debt}_exchange_update"),
+                iso(w.feed_ms, 1000).into(),
+            );
         }
         put("last_work", "0".repeat(64).into());
         put("running_version", n.version.into());
@@ -202,7 +246,10 @@ impl View<'_> {
     }
 
     fn visible(&self, num: u64) -> Option<&Block> {
-        (num <= self.state.head_num).then(|| self.branch.block(num)).flatten().map(|b| &**b)
+        (num <= self.state.head_num)
+            .then(|| self.branch.block(num))
+            .flatten()
+            .map(|b| &**b)
     }
 
     /// A block header; null beyond the head.
@@ -217,7 +264,9 @@ impl View<'_> {
 
     /// A whole block; null beyond the head.
     pub(crate) fn block(&self, num: u64, appbase: bool) -> Value {
-        let Some(b) = self.visible(num) else { return Value::Null };
+        let Some(b) = self.visible(num) else {
+            return Value::Null;
+        };
         let mut v = self.header_of(b);
         v["witness_signature"] = b.signature.clone().into();
         v["transactions"] = b
@@ -251,7 +300,11 @@ impl View<'_> {
         let s = &self.state;
         let (block, pending) = self.branch.find(txid);
         if let Some(num) = block.filter(|n| *n <= s.head_num) {
-            let status = if num <= s.lib { "within_irreversible_block" } else { "within_reversible_block" };
+            let status = if num <= s.lib {
+                "within_irreversible_block"
+            } else {
+                "within_reversible_block"
+            };
             return json!({"status": status, "block_num": num});
         }
         if pending {
@@ -286,8 +339,11 @@ impl View<'_> {
         let n = self.chain.names;
         let p = n.config;
         let ms = self.state.interval_ms;
-        let interval: Value =
-            if ms.is_multiple_of(1000) { (ms / 1000).into() } else { json!(ms as f64 / 1000.0) };
+        let interval: Value = if ms.is_multiple_of(1000) {
+            (ms / 1000).into()
+        } else {
+            json!(ms as f64 / 1000.0)
+        };
         let mut m = Map::new();
         let mut put = |k: &str, v: Value| {
             m.insert(format!("{p}_{k}"), v);
@@ -307,11 +363,20 @@ impl View<'_> {
         put("SYMBOL", json!({"nai": "@@000000021", "decimals": 3}));
         if p == "HIVE" {
             m.insert("STEEM_CHAIN_ID".into(), CHAIN_ID.into());
-            m.insert("HBD_SYMBOL".into(), json!({"nai": "@@000000013", "decimals": 3}));
+            m.insert(
+                "HBD_SYMBOL".into(),
+                json!({"nai": "@@000000013", "decimals": 3}),
+            );
         } else if p == "STEEM" {
-            m.insert("SBD_SYMBOL".into(), json!({"nai": "@@000000013", "decimals": 3}));
+            m.insert(
+                "SBD_SYMBOL".into(),
+                json!({"nai": "@@000000013", "decimals": 3}),
+            );
         }
-        m.insert("VESTS_SYMBOL".into(), json!({"nai": "@@000000037", "decimals": 6}));
+        m.insert(
+            "VESTS_SYMBOL".into(),
+            json!({"nai": "@@000000037", "decimals": 6}),
+        );
         Value::Object(m)
     }
 }

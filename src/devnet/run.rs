@@ -53,7 +53,9 @@ pub enum StartError {
     #[error("devnet: {0}")]
     Config(String),
     /// A port could not be had.
-    #[error("devnet: cannot listen on {0}: {1}; choose another address, or port 0 for any free one")]
+    #[error(
+        "devnet: cannot listen on {0}: {1}; choose another address, or port 0 for any free one"
+    )]
     Listen(SocketAddr, std::io::Error),
 }
 
@@ -97,7 +99,10 @@ impl Devnet {
     pub async fn start(config: DevnetConfig) -> Result<Devnet, StartError> {
         if !config.listen.ip().is_loopback() {
             // Its control paths have no authentication.
-            return Err(StartError::Config(format!("listens on loopback only, not on {}", config.listen.ip())));
+            return Err(StartError::Config(format!(
+                "listens on loopback only, not on {}",
+                config.listen.ip()
+            )));
         }
         let now = now_ms();
         let start = now.saturating_sub(config.history_slots * config.interval_ms);
@@ -113,13 +118,20 @@ impl Devnet {
         let mut chain = Chain::new(chain_config, start).map_err(StartError::Config)?;
         chain.advance_to(now);
         let full = config.full_nodes.into_iter().map(|name| (name, None));
-        let own = config.nodes.into_iter().map(|name| (name.clone(), Some(name)));
+        let own = config
+            .nodes
+            .into_iter()
+            .map(|name| (name.clone(), Some(name)));
         let mut endpoints = Vec::new();
         let mut listeners = Vec::new();
         let mut addr = config.listen;
         for (name, node) in full.chain(own) {
-            let listener = TcpListener::bind(addr).await.map_err(|e| StartError::Listen(addr, e))?;
-            let local = listener.local_addr().map_err(|e| StartError::Listen(addr, e))?;
+            let listener = TcpListener::bind(addr)
+                .await
+                .map_err(|e| StartError::Listen(addr, e))?;
+            let local = listener
+                .local_addr()
+                .map_err(|e| StartError::Listen(addr, e))?;
             endpoints.push(Endpoint::new(name, node, local));
             listeners.push(listener);
             if addr.port() != 0 {
@@ -136,7 +148,10 @@ impl Devnet {
 
     /// The endpoints in order: the full nodes, then the witness's own nodes.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointHandle<'_>> {
-        self.shared.endpoints.iter().map(|endpoint| EndpointHandle { shared: &self.shared, endpoint })
+        self.shared.endpoints.iter().map(|endpoint| EndpointHandle {
+            shared: &self.shared,
+            endpoint,
+        })
     }
 
     /// One endpoint by number.
@@ -145,7 +160,10 @@ impl Devnet {
     /// When there are fewer.
     pub fn endpoint(&self, i: usize) -> EndpointHandle<'_> {
         let endpoint = &self.shared.endpoints[i];
-        EndpointHandle { shared: &self.shared, endpoint }
+        EndpointHandle {
+            shared: &self.shared,
+            endpoint,
+        }
     }
 
     /// One endpoint by name: that of a full node, or of a witness node.
@@ -154,7 +172,10 @@ impl Devnet {
     /// When there is none of that name.
     pub fn endpoint_of(&self, name: &str) -> Result<EndpointHandle<'_>, String> {
         let endpoint = self.shared.endpoint(name)?;
-        Ok(EndpointHandle { shared: &self.shared, endpoint })
+        Ok(EndpointHandle {
+            shared: &self.shared,
+            endpoint,
+        })
     }
 
     /// Kills a node: it signs nothing, its endpoint refuses connections.

@@ -38,13 +38,18 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// Listens for one endpoint until dropped.
 pub(crate) async fn serve(shared: Arc<Shared>, index: usize, listener: TcpListener) {
-    let Some(addr) = shared.endpoints.get(index).map(|e| e.addr) else { return };
+    let Some(addr) = shared.endpoints.get(index).map(|e| e.addr) else {
+        return;
+    };
     let mut conditions = shared.conditions.subscribe();
     let mut listener = Some(listener);
     let mut connections: JoinSet<()> = JoinSet::new();
     loop {
         conditions.mark_unchanged();
-        let refuse = shared.endpoints.get(index).is_some_and(|e| shared.refuses(e));
+        let refuse = shared
+            .endpoints
+            .get(index)
+            .is_some_and(|e| shared.refuses(e));
         if refuse {
             // A dead node's connections die with it. The port stays bound without listening: connections are refused,
             // and nobody else can take it before the node comes back.
@@ -88,7 +93,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, index: usize, listener: TcpListen
 }
 
 fn socket(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     Ok(socket)
@@ -108,9 +117,13 @@ async fn connection(shared: Arc<Shared>, index: usize, stream: TcpStream) {
 }
 
 async fn converse(shared: Arc<Shared>, index: usize, mut stream: TcpStream) {
-    let Some(endpoint) = shared.endpoints.get(index) else { return };
+    let Some(endpoint) = shared.endpoints.get(index) else {
+        return;
+    };
     let mut head = [0u8; 64];
-    let Ok(Ok(n)) = timeout(HEAD_TIME, stream.peek(&mut head)).await else { return };
+    let Ok(Ok(n)) = timeout(HEAD_TIME, stream.peek(&mut head)).await else {
+        return;
+    };
     let head = head.get(..n).unwrap_or_default();
     // The devnet's own paths answer through every fault but `refused`, else a fault could not be switched off.
     let control = head.windows(8).any(|w| w == b"/devnet/");
@@ -123,7 +136,9 @@ async fn converse(shared: Arc<Shared>, index: usize, mut stream: TcpStream) {
             }
             Some(Fault::TlsFailure) => {
                 if head.first() == Some(&0x16) {
-                    let _ = stream.write_all(b"\x16\x03\x03\x00\x05this is no TLS").await;
+                    let _ = stream
+                        .write_all(b"\x16\x03\x03\x00\x05this is no TLS")
+                        .await;
                 }
                 return;
             }
@@ -159,20 +174,33 @@ async fn converse(shared: Arc<Shared>, index: usize, mut stream: TcpStream) {
 fn respond(status: StatusCode, kind: &'static str, body: ReplyBody) -> Response<ReplyBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
 fn json_reply(status: StatusCode, value: &Value) -> Response<ReplyBody> {
-    respond(status, "application/json", ReplyBody::full(value.to_string()))
+    respond(
+        status,
+        "application/json",
+        ReplyBody::full(value.to_string()),
+    )
 }
 
 /// The reply, or `None` when it is to be lost.
-async fn reply(shared: &Arc<Shared>, index: usize, request: Request<Incoming>) -> Option<Response<ReplyBody>> {
+async fn reply(
+    shared: &Arc<Shared>,
+    index: usize,
+    request: Request<Incoming>,
+) -> Option<Response<ReplyBody>> {
     let endpoint = shared.endpoints.get(index)?;
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        return Some(json_reply(StatusCode::PAYLOAD_TOO_LARGE, &json!({"error": "at most 1 MiB"})));
+        return Some(json_reply(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &json!({"error": "at most 1 MiB"}),
+        ));
     };
     let body = body.to_bytes();
     if parts.uri.path().starts_with("/devnet/") {
@@ -181,7 +209,10 @@ async fn reply(shared: &Arc<Shared>, index: usize, request: Request<Incoming>) -
     }
     let fault = endpoint.fault();
     match &fault {
-        Some(Fault::HttpStatus { status, retry_after }) => {
+        Some(Fault::HttpStatus {
+            status,
+            retry_after,
+        }) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             let mut r = respond(status, "text/plain", ReplyBody::full("devnet fault"));
             if let Some(s) = retry_after {
@@ -194,19 +225,27 @@ async fn reply(shared: &Arc<Shared>, index: usize, request: Request<Incoming>) -
             return Some(respond(StatusCode::OK, "text/html", ReplyBody::full(page)));
         }
         Some(Fault::HugeBody { bytes }) => {
-            return Some(respond(StatusCode::OK, "application/json", ReplyBody::endless(*bytes)));
+            return Some(respond(
+                StatusCode::OK,
+                "application/json",
+                ReplyBody::endless(*bytes),
+            ));
         }
         Some(Fault::RedirectHttps { status }) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
             let mut r = respond(status, "text/html", ReplyBody::full("moved"));
             let to = format!("https://{}{}", endpoint.addr, parts.uri.path());
-            r.headers_mut().insert(LOCATION, HeaderValue::from_str(&to).ok()?);
+            r.headers_mut()
+                .insert(LOCATION, HeaderValue::from_str(&to).ok()?);
             return Some(r);
         }
         _ => {}
     }
     if parts.method != Method::POST {
-        return Some(json_reply(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "POST JSON-RPC here"})));
+        return Some(json_reply(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &json!({"error": "POST JSON-RPC here"}),
+        ));
     }
     let mut value = answer(shared, endpoint, &body).await?;
     if let Some(f) = &fault {
@@ -216,7 +255,11 @@ async fn reply(shared: &Arc<Shared>, index: usize, request: Request<Incoming>) -
     Some(match fault {
         Some(Fault::LostReply) => return None,
         Some(Fault::TruncatedJson) => {
-            let half = text.as_bytes().get(..text.len() / 2).unwrap_or_default().to_vec();
+            let half = text
+                .as_bytes()
+                .get(..text.len() / 2)
+                .unwrap_or_default()
+                .to_vec();
             respond(StatusCode::OK, "application/json", ReplyBody::full(half))
         }
         Some(Fault::SlowDrip { byte_ms }) => {
@@ -234,7 +277,11 @@ async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<Val
     let now = rpc::answer(&mut shared.chain(), body, view, &endpoint.name);
     let (txid, id, expiration_ms) = match now {
         Answer::Now(v) => return Some(v),
-        Answer::WhenIncluded { txid, id, expiration_ms } => (txid, id, expiration_ms),
+        Answer::WhenIncluded {
+            txid,
+            id,
+            expiration_ms,
+        } => (txid, id, expiration_ms),
     };
     loop {
         let (place, head) = {
@@ -242,7 +289,9 @@ async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<Val
             (chain.included(&txid), chain.head())
         };
         let result = match place {
-            Some((block, n)) => json!({"id": txid, "block_num": block, "trx_num": n, "expired": false}),
+            Some((block, n)) => {
+                json!({"id": txid, "block_num": block, "trx_num": n, "expired": false})
+            }
             None if head.head_ms > expiration_ms => {
                 json!({"id": txid, "block_num": head.head_num, "trx_num": 0, "expired": true})
             }

@@ -41,7 +41,12 @@ pub(crate) struct Shared {
 
 impl Endpoint {
     pub(crate) fn new(name: String, node: Option<String>, addr: SocketAddr) -> Endpoint {
-        Endpoint { name, node, addr, fault: Mutex::default() }
+        Endpoint {
+            name,
+            node,
+            addr,
+            fault: Mutex::default(),
+        }
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {
@@ -111,9 +116,12 @@ impl Shared {
     }
 
     pub(crate) fn endpoint(&self, name: &str) -> Result<&Endpoint, String> {
-        self.endpoints.iter().find(|e| e.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.endpoints.iter().map(|e| e.name.as_str()).collect();
-            format!("no endpoint {name}; there are {}", known.join(", "))
-        })
+        self.endpoints
+            .iter()
+            .find(|e| e.name == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = self.endpoints.iter().map(|e| e.name.as_str()).collect();
+                format!("no endpoint {name}; there are {}", known.join(", "))
+            })
     }
 }

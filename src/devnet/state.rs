@@ -149,7 +149,11 @@ impl State {
         first_slot: u64,
         prefix: &'static str,
     ) -> State {
-        let index = witnesses.iter().enumerate().map(|(i, w)| (w.owner.clone(), i)).collect();
+        let index = witnesses
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (w.owner.clone(), i))
+            .collect();
         let aslot = first_slot.saturating_sub(1);
         let mut state = State {
             interval_ms,
@@ -185,9 +189,10 @@ impl State {
     /// Whose slot it is, by the schedule in force.
     pub fn scheduled(&self, slot: u64) -> &str {
         match u64::try_from(self.shuffled.len()) {
-            Ok(n) if n > 0 => {
-                usize::try_from(slot % n).ok().and_then(|i| self.shuffled.get(i)).map_or("", |s| s)
-            }
+            Ok(n) if n > 0 => usize::try_from(slot % n)
+                .ok()
+                .and_then(|i| self.shuffled.get(i))
+                .map_or("", |s| s),
             _ => "",
         }
     }
@@ -255,8 +260,11 @@ impl State {
 
     /// Draws the next round: the twenty with most votes and a key, and one of the others in turn; then shuffles them.
     fn shuffle(&mut self) {
-        let mut able: Vec<&Arc<Witness>> =
-            self.witnesses.iter().filter(|w| !w.signing_key.is_null()).collect();
+        let mut able: Vec<&Arc<Witness>> = self
+            .witnesses
+            .iter()
+            .filter(|w| !w.signing_key.is_null())
+            .collect();
         able.sort_by(|a, b| b.votes.cmp(&a.votes).then(a.id.cmp(&b.id)));
         let rest = able.split_off(able.len().min(MAX_WITNESSES - 1));
         let mut names: Vec<String> = able.iter().map(|w| w.owner.clone()).collect();
@@ -279,11 +287,17 @@ impl State {
     /// What one accepted operation changes. `now_ms` is the time of the block before, as in the node's evaluators.
     pub(crate) fn apply_effect(&mut self, effect: &Effect, now_ms: u64) {
         match effect {
-            Effect::Update { owner, url, key, props } => {
+            Effect::Update {
+                owner,
+                url,
+                key,
+                props,
+            } => {
                 if self.witness(owner).is_none() {
                     let id = self.witnesses.len();
                     Arc::make_mut(&mut self.index).insert(owner.clone(), id);
-                    self.witnesses.push(Arc::new(Witness::new(id, owner, *key, now_ms)));
+                    self.witnesses
+                        .push(Arc::new(Witness::new(id, owner, *key, now_ms)));
                 }
                 if let Some(w) = self.edit(owner) {
                     w.url.clone_from(url);
@@ -294,7 +308,9 @@ impl State {
                     if let Some(size) = props["maximum_block_size"].as_u64() {
                         w.maximum_block_size = u32::try_from(size).unwrap_or(u32::MAX);
                     }
-                    let rate = props["sbd_interest_rate"].as_u64().or(props["hbd_interest_rate"].as_u64());
+                    let rate = props["sbd_interest_rate"]
+                        .as_u64()
+                        .or(props["hbd_interest_rate"].as_u64());
                     if let Some(rate) = rate {
                         w.interest_rate = u16::try_from(rate).unwrap_or(u16::MAX);
                     }
@@ -410,7 +426,9 @@ pub(crate) fn packed_string(bytes: &[u8]) -> Option<String> {
         }
     }
     let body = bytes.get(at..)?;
-    (body.len() == len).then(|| String::from_utf8(body.to_vec()).ok()).flatten()
+    (body.len() == len)
+        .then(|| String::from_utf8(body.to_vec()).ok())
+        .flatten()
 }
 
 /// An asset at the start of `bytes`, in the 16-byte legacy or the 12-byte hf26 form, as text and with its length.
@@ -422,7 +440,11 @@ fn packed_asset(bytes: &[u8]) -> Option<(String, usize)> {
         0x0320_bcbe | 0xbebc_2003 => ("TBD".to_owned(), 12),
         _ => {
             let raw = bytes.get(9..16)?;
-            let text: String = raw.iter().take_while(|b| **b != 0).map(|b| char::from(*b)).collect();
+            let text: String = raw
+                .iter()
+                .take_while(|b| **b != 0)
+                .map(|b| char::from(*b))
+                .collect();
             let own = match text.as_str() {
                 "SBD" | "HBD" | "TBD" => "TBD",
                 _ => "TESTS",
@@ -432,7 +454,13 @@ fn packed_asset(bytes: &[u8]) -> Option<(String, usize)> {
     };
     let digits = format!("{:04}", amount.unsigned_abs());
     let (whole, fraction) = digits.split_at(digits.len() - 3);
-    Some((format!("{}{whole}.{fraction} {symbol}", if amount < 0 { "-" } else { "" }), used))
+    Some((
+        format!(
+            "{}{whole}.{fraction} {symbol}",
+            if amount < 0 { "-" } else { "" }
+        ),
+        used,
+    ))
 }
 
 /// A small seeded generator (SplitMix64): the same seed gives the same rounds on every machine.

@@ -12,7 +12,11 @@ pub(crate) fn iso(ms: u64, interval_ms: u64) -> String {
         rest / 60 % 60,
         rest % 60
     );
-    if interval_ms.is_multiple_of(1000) { base } else { format!("{base}.{:03}", ms % 1000) }
+    if interval_ms.is_multiple_of(1000) {
+        base
+    } else {
+        format!("{base}.{:03}", ms % 1000)
+    }
 }
 
 /// The inverse of [`iso`], accepting both forms; `None` when it is not a time.
@@ -26,7 +30,13 @@ pub(crate) fn parse_iso(text: &str) -> Option<u64> {
     };
     let mut t = clock.split(':').map(str::parse::<u64>);
     let (h, min, s) = (t.next()?.ok()?, t.next()?.ok()?, t.next()?.ok()?);
-    if !(1970..=9999).contains(&y) || !(1..=12).contains(&m) || !(1..=31).contains(&day) || h > 23 || min > 59 || s > 60 {
+    if !(1970..=9999).contains(&y)
+        || !(1..=12).contains(&m)
+        || !(1..=31).contains(&day)
+        || h > 23
+        || min > 59
+        || s > 60
+    {
         return None;
     }
     Some((days(y, m, day) * 86_400 + h * 3600 + min * 60 + s) * 1000 + millis)
@@ -65,7 +75,13 @@ mod tests {
             assert_eq!(parse_iso(&iso(ms, 3000)), Some(ms), "{ms}");
         }
         assert_eq!(parse_iso("2026-11-21T03:39:12.25"), Some(t + 250));
-        for bad in ["", "2026-11-21", "2026-13-01T00:00:00", "x", "2026-11-21T25:00:00"] {
+        for bad in [
+            "",
+            "2026-11-21",
+            "2026-13-01T00:00:00",
+            "x",
+            "2026-11-21T25:00:00",
+        ] {
             assert_eq!(parse_iso(bad), None, "{bad}");
         }
     }

@@ -48,16 +48,26 @@ impl Truth {
     /// The record of a chain, with the latest `slots` slots.
     pub fn of(chain: &Chain, slots: usize) -> Truth {
         let head = chain.head();
-        let registered =
-            head.witnesses().iter().map(|w| (w.owner.clone(), head.key_text(&w.signing_key)));
+        let registered = head
+            .witnesses()
+            .iter()
+            .map(|w| (w.owner.clone(), head.key_text(&w.signing_key)));
         let total = chain.slots().count();
         Truth {
             head_num: head.head_num,
             head_ms: head.head_ms,
             irreversible: head.lib,
             registered: registered.collect(),
-            total_missed: head.witnesses().iter().map(|w| (w.owner.clone(), w.total_missed)).collect(),
-            slots: chain.slots().skip(total.saturating_sub(slots)).cloned().collect(),
+            total_missed: head
+                .witnesses()
+                .iter()
+                .map(|w| (w.owner.clone(), w.total_missed))
+                .collect(),
+            slots: chain
+                .slots()
+                .skip(total.saturating_sub(slots))
+                .cloned()
+                .collect(),
             transactions: chain
                 .transactions()
                 .iter()
@@ -75,7 +85,9 @@ impl Truth {
 
     /// Slots of a witness that stayed empty, by its schedule.
     pub fn missed<'a>(&'a self, witness: &'a str) -> impl Iterator<Item = &'a SlotRecord> {
-        self.slots.iter().filter(move |s| s.scheduled == witness && s.block.is_none())
+        self.slots
+            .iter()
+            .filter(move |s| s.scheduled == witness && s.block.is_none())
     }
 }
 
@@ -99,7 +111,11 @@ pub(crate) fn state(shared: &Shared, slots: usize) -> Value {
         json!({"name": n.name, "witness": n.witness, "state": node_state(n.state), "key": n.public_key().to_text(chain.codec.prefix())})
     }).collect();
     let reorgs = chain.reorgs();
-    let config = (chain.config.protocol.as_str(), chain.config.interval_ms, chain.config.seed);
+    let config = (
+        chain.config.protocol.as_str(),
+        chain.config.interval_ms,
+        chain.config.seed,
+    );
     drop(chain);
     let endpoints: Vec<Value> = shared.endpoints.iter().map(|e| {
         json!({"name": e.name, "url": format!("http://{}", e.addr), "node": e.node, "fault": e.fault()})
