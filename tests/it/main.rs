@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod captures;
+mod config;
 mod devnet;
 mod key_files;
 mod node_answers;
