@@ -3,6 +3,7 @@
 
 mod captures;
 mod config;
+mod devnet;
 mod key_files;
 mod node_answers;
 mod signing;
