@@ -33,6 +33,7 @@
 pub mod actuator;
 pub mod alertmanager;
 pub mod chain;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod devnet;

@@ -3,12 +3,14 @@
 //! Owns everything that knows a secret or its text forms. May use [`crate::hex`]; knows nothing of chains.
 
 pub mod file;
+mod passphrase;
 mod public;
 mod secret;
 mod serde;
 mod signature;
 mod text;
 
+pub use file as key_file;
 pub use public::PublicKey;
 pub use secret::SecretKey;
 pub use signature::Signature;

@@ -28,7 +28,7 @@ impl Signature {
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
         hex::decode_array(text)
             .map(Self)
-            .map_err(|source| KeyError::Hex { what: WHAT, source })
+            .map_err(|cause| KeyError::Hex { what: WHAT, cause })
     }
 
     /// The form Graphene chains use in JSON.
@@ -81,10 +81,11 @@ impl Signature {
         &self.0
     }
 
-    /// The key that made this signature over `digest`.
+    /// The key that made this signature over `digest`. Says nothing of canonicity: a chain that demands it judges
+    /// [`Signature::is_low_s`] and [`Signature::is_fc_canonical`] apart.
     ///
     /// # Errors
-    /// A first byte that is no recovery byte, numbers out of range, a high s (no supported chain takes one), or no such point.
+    /// A first byte that is no recovery byte, numbers out of range, or no such point.
     pub fn recover(&self, digest: &[u8; 32]) -> Result<PublicKey, KeyError> {
         let range = || KeyError::SignatureRange(self.0[0]);
         let id = self.0[0]
