@@ -110,7 +110,11 @@ mod tests {
     };
 
     fn figures(consecutive: u32, window: usize, unknown: u32) -> Figures {
-        let times = |n: usize| (0..n).map(|i| 1_000 * Millis::try_from(i).unwrap()).collect();
+        let times = |n: usize| {
+            (0..n)
+                .map(|i| 1_000 * Millis::try_from(i).unwrap())
+                .collect()
+        };
         Figures {
             key: Some(PublicKey::from_bytes([2; 33])),
             consecutive,

@@ -390,10 +390,9 @@ impl Ledger {
     }
 
     fn window_start(&self) -> Millis {
-        self.now
-            .head
-            .as_ref()
-            .map_or(Millis::MIN, |h| h.time.saturating_sub(self.rules.miss_window))
+        self.now.head.as_ref().map_or(Millis::MIN, |h| {
+            h.time.saturating_sub(self.rules.miss_window)
+        })
     }
 
     fn touch(&mut self, producer: &str) -> &mut Track {

@@ -50,13 +50,13 @@ struct Running {
 #[derive(Clone, Copy)]
 pub(super) struct Yardstick<'a> {
     /// The agreed head, when there is an agreed view this tick.
-    pub head: Option<&'a BlockRef>,
+    pub(super) head: Option<&'a BlockRef>,
     /// Ids of judged blocks.
-    pub known: &'a dyn Fn(u64) -> Option<BlockId>,
+    pub(super) known: &'a dyn Fn(u64) -> Option<BlockId>,
     /// Time between slots.
-    pub interval: Millis,
+    pub(super) interval: Millis,
     /// Local clock.
-    pub now: Millis,
+    pub(super) now: Millis,
 }
 
 /// Health with hysteresis. Pure.
@@ -74,15 +74,15 @@ struct Health {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ProbeChange {
     /// Whose key.
-    pub producer: String,
+    pub(super) producer: String,
     /// The key whose node it is.
-    pub key: PublicKey,
+    pub(super) key: PublicKey,
     /// The node, without credentials.
-    pub node: String,
+    pub(super) node: String,
     /// Up now.
-    pub up: bool,
+    pub(super) up: bool,
     /// Why.
-    pub detail: String,
+    pub(super) detail: String,
 }
 
 // === impl Probes ===
@@ -92,7 +92,7 @@ impl Probes {
     ///
     /// # Errors
     /// When a node's URL cannot be used.
-    pub fn new(chain: Arc<dyn Chain>, config: &Config) -> Result<Self, EndpointSetupError> {
+    pub(super) fn new(chain: Arc<dyn Chain>, config: &Config) -> Result<Self, EndpointSetupError> {
         let name = &chain.spec().name;
         let mut probes = Vec::new();
         for producer in config.producers.iter().filter(|p| p.chain == *name) {
@@ -111,7 +111,7 @@ impl Probes {
     }
 
     /// Sends this tick's questions: to every node that has answered the last one (probes never overlap).
-    pub fn send(&mut self) {
+    pub(super) fn send(&mut self) {
         for probe in self.probes.iter_mut().filter(|p| p.running.is_none()) {
             let chain = Arc::clone(&self.chain);
             let endpoint = Arc::clone(&probe.endpoint);
@@ -131,7 +131,7 @@ impl Probes {
     }
 
     /// Takes in what has arrived; a node that is silent beyond its soft limit fails the tick. Call once per tick.
-    pub async fn collect(&mut self, yardstick: Yardstick<'_>) -> Vec<ProbeChange> {
+    pub(super) async fn collect(&mut self, yardstick: Yardstick<'_>) -> Vec<ProbeChange> {
         let mut changes = Vec::new();
         for probe in &mut self.probes {
             let Some(running) = probe.running.take() else {
@@ -168,7 +168,7 @@ impl Probes {
 
     /// Health of the node that holds `key` of `producer`; `None` without a node.
     #[must_use]
-    pub fn health(&self, producer: &str, key: &PublicKey) -> Option<NodeHealth> {
+    pub(super) fn health(&self, producer: &str, key: &PublicKey) -> Option<NodeHealth> {
         self.find(producer, key).map(|probe| NodeHealth {
             up: probe.health.up,
             failures: probe.health.failures,
@@ -179,12 +179,13 @@ impl Probes {
 
     /// Whether `key` of `producer` can take over.
     #[must_use]
-    pub fn readiness(&self, producer: &str, key: &KeyConfig) -> Readiness {
+    pub(super) fn readiness(&self, producer: &str, key: &KeyConfig) -> Readiness {
         match self.find(producer, &key.signing_key) {
             _ if key.assume_ready => Readiness::Ready,
             Some(probe) => probe.health.readiness(),
             None => Readiness::NotReady(
-                "no node is configured for this key; set `node`, or `assume_ready: true`".to_owned(),
+                "no node is configured for this key; set `node`, or `assume_ready: true`"
+                    .to_owned(),
             ),
         }
     }
@@ -334,10 +335,7 @@ mod tests {
         let mut health = Health::default();
         let mut step = |verdict| {
             health.take(verdict);
-            (
-                health.up,
-                matches!(health.readiness(), Readiness::Ready),
-            )
+            (health.up, matches!(health.readiness(), Readiness::Ready))
         };
         let story = [
             (good(), (Some(true), true)),

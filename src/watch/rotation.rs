@@ -45,10 +45,8 @@ impl Rotation {
         };
         let after = self.last.clone();
         let from = match &after {
-            Some(last) => others.range::<String, _>((
-                std::ops::Bound::Excluded(last),
-                std::ops::Bound::Unbounded,
-            )),
+            Some(last) => others
+                .range::<String, _>((std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded)),
             None => others.range::<String, _>(..),
         };
         let turn: Vec<&String> = from

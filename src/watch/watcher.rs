@@ -262,7 +262,11 @@ impl Watcher {
                 continue;
             }
             let mut figures = self.ledger.figures(&name);
-            let kept = self.plan.producers.get(&name).is_some_and(|p| !p.keys.is_empty());
+            let kept = self
+                .plan
+                .producers
+                .get(&name)
+                .is_some_and(|p| !p.keys.is_empty());
             if !kept && !figures.scheduled {
                 // It would change with every block for each of thousands.
                 figures.others_participation = None;
@@ -359,7 +363,9 @@ impl Watcher {
             let Some(producer) = self.plan.producers.get(&miss.producer) else {
                 continue;
             };
-            let key = miss.key.map_or_else(|| "unknown".to_owned(), |k| self.text(&k));
+            let key = miss
+                .key
+                .map_or_else(|| "unknown".to_owned(), |k| self.text(&k));
             if producer.keys.is_empty() {
                 tracing::info!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
             } else {
@@ -437,7 +443,8 @@ impl Plan {
     fn ledger_rules(&self) -> LedgerRules {
         LedgerRules {
             interval: self.interval,
-            miss_window: Millis::try_from(self.fault.miss_window.as_millis()).unwrap_or(Millis::MAX),
+            miss_window: Millis::try_from(self.fault.miss_window.as_millis())
+                .unwrap_or(Millis::MAX),
             watch_all: self.watch_all,
             watched: self
                 .producers

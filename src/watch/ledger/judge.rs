@@ -164,7 +164,9 @@ impl Ledger {
         let mut run: Option<&Block> = None;
         for block in blocks.iter().rev().filter(|b| b.num >= wanted) {
             match run {
-                Some(next) if next.num != block.num.saturating_add(1) || next.previous != block.id => {
+                Some(next)
+                    if next.num != block.num.saturating_add(1) || next.previous != block.id =>
+                {
                     break;
                 }
                 _ => run = Some(block),
@@ -251,7 +253,9 @@ impl Ledger {
             self.state.outcomes.name(late.slot, &name);
             // Its slot was counted when it was judged, maybe too long ago to be remembered.
             let slots = &mut self.state.slots;
-            slots.entry(late.slot).or_insert_with(SlotRecord::judged_missed);
+            slots
+                .entry(late.slot)
+                .or_insert_with(SlotRecord::judged_missed);
             self.miss(late, Some(name), ahead, applied);
         }
         for (missed, name) in owners.missed {
@@ -372,12 +376,7 @@ impl Ledger {
     }
 
     /// The key that `name` had registered when the slot passed: after the block before `slot.before`.
-    fn key_before(
-        &mut self,
-        name: &str,
-        slot: Ownerless,
-        ahead: &[&Block],
-    ) -> Option<PublicKey> {
+    fn key_before(&mut self, name: &str, slot: Ownerless, ahead: &[&Block]) -> Option<PublicKey> {
         let after = slot.before.saturating_sub(1);
         let unbroken_after = self.state.unbroken_after;
         let (left, right) = match self.tracks.get(name)?.timeline.around(after) {

@@ -198,11 +198,7 @@ impl Outcomes {
 impl Shares {
     /// Share of slots filled by all but `producer`; `None` when all slots were its own.
     pub(super) fn without(&self, producer: &str) -> Option<f64> {
-        let (filled, total) = self
-            .by_producer
-            .get(producer)
-            .copied()
-            .unwrap_or_default();
+        let (filled, total) = self.by_producer.get(producer).copied().unwrap_or_default();
         let total = self.total.checked_sub(total).filter(|t| *t > 0)?;
         Some(f64::from(self.filled.saturating_sub(filled)) / f64::from(total))
     }

@@ -192,11 +192,12 @@ impl Track {
             .filter(|m| m.before > floor)
             .map(|m| m.time)
             .collect();
-        let older = (self.older.run_after == run_after
-            && self.older.tenure_from == span.from
-            && !run.is_empty())
-        .then_some(self.older.count)
-        .unwrap_or_default();
+        let same_run = self.older.run_after == run_after && self.older.tenure_from == span.from;
+        let older = if same_run && !run.is_empty() {
+            self.older.count
+        } else {
+            0
+        };
         let maybe_ours = floor.max(self.timeline.previous_end());
         Tenure {
             key: Some(span.key),
