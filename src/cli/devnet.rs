@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, CliResult, print};
 use crate::chain::Protocol;
@@ -44,7 +45,7 @@ pub(super) struct DevnetArgs {
     witness: String,
 }
 
-/// Runs until Ctrl-C.
+/// Runs until Ctrl-C or SIGTERM.
 pub(super) fn run(args: DevnetArgs) -> CliResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -62,9 +63,11 @@ pub(super) fn run(args: DevnetArgs) -> CliResult {
         .await
         .map_err(|e| CliError::Usage(e.into()))?;
         print(&introduction(&net, &args)?)?;
-        tokio::signal::ctrl_c()
-            .await
-            .context("cannot wait for Ctrl-C")?;
+        let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot wait for Ctrl-C")?,
+            _ = terminated.recv() => {}
+        }
         net.shutdown();
         Ok(())
     })
