@@ -1,6 +1,7 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
+mod fixtures;
 mod captures;
 mod config;
 mod devnet;
@@ -9,3 +10,4 @@ mod node_answers;
 mod signing;
 mod tx_sign;
 mod vectors;
+mod web_metrics;
