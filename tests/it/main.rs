@@ -7,6 +7,7 @@ mod devnet;
 mod fixtures;
 mod key_files;
 mod node_answers;
+mod recordings;
 mod signing;
 mod tx_sign;
 mod vectors;

@@ -136,6 +136,7 @@ impl Ledger {
                 Some(at) => at,
                 None => {
                     self.state.resume_at = Some(view.irreversible);
+                    self.chain_dirty = true;
                     return;
                 }
             },
