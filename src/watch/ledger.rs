@@ -7,7 +7,11 @@
 mod judge;
 mod rounds;
 mod rows;
+#[cfg(test)]
+mod sim;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod track;
 
