@@ -5,6 +5,8 @@ mod captures;
 mod config;
 mod key_files;
 mod node_answers;
+mod rpc_endpoint;
+mod rpc_server;
 mod signing;
 mod tx_sign;
 mod vectors;
