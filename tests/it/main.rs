@@ -3,6 +3,8 @@
 
 mod captures;
 mod config;
+mod devnet;
+mod fixtures;
 mod key_files;
 mod node_answers;
 mod rpc_endpoint;
@@ -10,3 +12,4 @@ mod rpc_server;
 mod signing;
 mod tx_sign;
 mod vectors;
+mod web_metrics;
