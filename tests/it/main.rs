@@ -8,6 +8,7 @@ mod fixtures;
 mod key_files;
 mod node_answers;
 mod rpc_endpoint;
+mod rpc_pool;
 mod rpc_server;
 mod signing;
 mod tx_sign;
