@@ -11,6 +11,7 @@ mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_server;
 mod signing;
+mod tx_broadcast;
 mod tx_sign;
 mod vectors;
 mod web_metrics;
