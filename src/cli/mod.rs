@@ -2,9 +2,15 @@
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 usage or config. Data goes to stdout, everything else to stderr.
 
+mod check_config;
+mod client;
 mod completions;
+mod follow;
 mod keys;
+mod operate;
 mod passphrase;
+mod status;
+mod table;
 mod tx;
 
 use std::ffi::OsString;
@@ -29,6 +35,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a config file without starting anything.
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Show what the running daemon sees.
+    Status(status::StatusArgs),
+    /// Allow the daemon to switch.
+    Arm(operate::ArmArgs),
+    /// Forbid the daemon every switch, at once.
+    Disarm(operate::DisarmArgs),
+    /// Command one producer: switch, disable, enable, rehearse, arm, pin …
+    Producer(operate::ProducerArgs),
     /// Make, import and look at key files.
     Keys(keys::KeysArgs),
     /// Sign transactions offline, for audits and air-gapped machines.
@@ -66,6 +82,11 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Arm(args) => operate::arm(&args),
+        Command::Disarm(args) => operate::disarm(&args),
+        Command::Producer(args) => operate::producer(&args),
         Command::Keys(args) => keys::run(args),
         Command::Tx(args) => tx::run(args),
         Command::Completions(args) => completions::run(&args),
