@@ -77,7 +77,7 @@ impl Client {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| {
                         format!(
-                            "cannot read the control token {}: run this as a user who may",
+                            "cannot read the control token {} (control.token_file); commands need it, so run this as a user who may read it",
                             path.display()
                         )
                     })
@@ -238,7 +238,7 @@ fn innermost(error: &reqwest::Error) -> String {
     source.to_string()
 }
 
-/// What an answer without success says: the field `error` of its JSON, else its first line, else what the status means.
+/// What an answer without success says: the field `error` of its JSON, else its first line; and what the status means.
 fn said(text: &str, status: StatusCode) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let field = json
@@ -249,15 +249,27 @@ fn said(text: &str, status: StatusCode) -> String {
         .lines()
         .next()
         .filter(|l| json.is_none() && !l.trim().is_empty() && !l.contains('<'));
-    if let Some(said) = field.or(line) {
-        return said.chars().take(500).collect();
-    }
-    match status {
+    let said: String = field
+        .or(line)
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(500)
+        .collect();
+    let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            "it does not know us: does control.token_file hold the token the daemon was started with?".to_owned()
+            "does control.token_file hold the token the daemon was started with?"
         }
-        StatusCode::NOT_FOUND => "it does not know this address: is it another version, or another program?".to_owned(),
-        _ => "without saying why; look at the daemon's log".to_owned(),
+        StatusCode::NOT_FOUND if said.is_empty() => {
+            "it does not know this address: is it another version, or another program?"
+        }
+        _ if said.is_empty() => "without saying why; look at the daemon's log",
+        _ => "",
+    };
+    match (said.is_empty(), hint.is_empty()) {
+        (true, _) => hint.to_owned(),
+        (false, true) => said,
+        (false, false) => format!("{said} ({hint})"),
     }
 }
 

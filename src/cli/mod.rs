@@ -35,15 +35,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a config file without starting anything.
     CheckConfig(check_config::CheckConfigArgs),
-    /// Show what the running daemon sees.
     Status(status::StatusArgs),
-    /// Allow the daemon to switch.
     Arm(operate::ArmArgs),
-    /// Forbid the daemon every switch, at once.
     Disarm(operate::DisarmArgs),
-    /// Command one producer: switch, disable, enable, rehearse, arm, pin …
     Producer(operate::ProducerArgs),
     /// Make, import and look at key files.
     Keys(keys::KeysArgs),
