@@ -5,6 +5,7 @@
 mod check_config;
 mod client;
 mod completions;
+mod devnet;
 mod follow;
 mod keys;
 mod operate;
@@ -44,6 +45,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Sign transactions offline, for audits and air-gapped machines.
     Tx(tx::TxArgs),
+    /// Run a simulated chain that speaks the real RPC dialects.
+    Devnet(devnet::DevnetArgs),
     /// Print the completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -84,6 +87,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Producer(args) => operate::producer(&args),
         Command::Keys(args) => keys::run(args),
         Command::Tx(args) => tx::run(args),
+        Command::Devnet(args) => devnet::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     let (code, error) = match result {

@@ -100,10 +100,11 @@ enum Verb {
     /// Forbid switches of this producer.
     #[command(after_help = STATE_HELP)]
     Disarm(StateArgs),
-    /// No switches of this producer until a time; then it is as before.
+    /// No switches of this producer until a time; without a time, maintenance ends now.
     #[command(after_help = "Examples:\n  \
         slotkeeper producer maintenance hive/alice --until 30m\n  \
-        slotkeeper producer maintenance hive/alice --until 2026-12-01T08:00:00Z\n\n\
+        slotkeeper producer maintenance hive/alice --until 2026-12-01T08:00:00Z\n  \
+        slotkeeper producer maintenance hive/alice                    # ends it\n\n\
         Exit codes: 0 done, 1 failed or refused, 2 usage or config.")]
     Maintenance(MaintenanceArgs),
 }
@@ -163,9 +164,9 @@ struct StateArgs {
 struct MaintenanceArgs {
     #[command(flatten)]
     common: Common,
-    /// When it ends: RFC 3339 (2026-12-01T08:00:00Z) or from now on (30m, 2h).
+    /// When it ends: RFC 3339 (2026-12-01T08:00:00Z) or from now on (30m, 2h). Left out: now.
     #[arg(long, value_name = "TIME", value_parser = until)]
-    until: jiff::Timestamp,
+    until: Option<jiff::Timestamp>,
 }
 
 /// What a command asks for, whoever carries it out.
@@ -204,7 +205,7 @@ pub(super) fn producer(args: &ProducerArgs) -> CliResult {
         Verb::Unpin(a) => state("unpin", &a.common, None),
         Verb::Arm(a) => state("arm", &a.common, None),
         Verb::Disarm(a) => state("disarm", &a.common, None),
-        Verb::Maintenance(a) => state("maintenance", &a.common, Some(a.until)),
+        Verb::Maintenance(a) => state("maintenance", &a.common, a.until),
     }
 }
 
@@ -323,6 +324,7 @@ fn said_done(order: &Order<'_>) -> String {
         (_, Some(until)) => {
             format!("{name} is in maintenance until {until}: it is not switched before")
         }
+        ("maintenance", None) => format!("{name} is no longer in maintenance"),
         (verb, None) => format!("{name}: {verb} done"),
     }
 }
