@@ -37,7 +37,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod devnet;
-pub mod guard;
+pub mod hex;
 pub mod keys;
 pub mod metrics;
 pub mod rpc;

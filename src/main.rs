@@ -1,3 +1,5 @@
-//! slotkeeper command line.
+//! slotkeeper command line: everything happens in [`slotkeeper::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    slotkeeper::cli::main()
+}

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::clock::Millis;
 use crate::keys::{PublicKey, Signature};
 
-pub use protocol::Protocol;
+pub use protocol::{Protocol, UnknownProtocol};
 pub use types::{Block, BlockId, BlockRef, Memory, Observation, ProducerState, Schedule};
 
 /// What distinguishes one chain from another of the same protocol, fully resolved (defaults applied by `config`).

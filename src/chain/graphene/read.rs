@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json::{as_integer, bad, block_id, field, integer, parse_time, text, time};
+use super::BlockHeader;
+use super::fields::{as_integer, bad, block_id, field, integer, parse_time, text, time};
 use crate::chain::{Block, BlockRef, ChainSpec, ProducerState, Protocol, ReadError, Schedule};
 use crate::clock::Millis;
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, Signature};
 
 /// Dynamic global properties, as far as needed.
 pub(super) struct Head {
@@ -42,7 +43,12 @@ pub(super) fn chain_id(config: &Value) -> Result<String, ReadError> {
         .ok_or_else(|| bad("get_config", "is not an object"))?;
     let mut found: Option<String> = None;
     // Hive serves HIVE_CHAIN_ID and, for old clients, STEEM_CHAIN_ID: its own name comes first.
-    for name in ["HIVE_CHAIN_ID", "BLURT_CHAIN_ID", "STEEM_CHAIN_ID", "STEEMIT_CHAIN_ID"] {
+    for name in [
+        "HIVE_CHAIN_ID",
+        "BLURT_CHAIN_ID",
+        "STEEM_CHAIN_ID",
+        "STEEMIT_CHAIN_ID",
+    ] {
         if let Some(Value::String(id)) = object.get(name) {
             found = Some(id.to_ascii_lowercase());
             break;
@@ -163,7 +169,7 @@ pub(super) fn block(spec: &ChainSpec, num: u64, value: &Value) -> Result<Option<
     }
     let signing_key = match value.get("signing_key").and_then(Value::as_str) {
         Some(text) => Some(key(spec, text, "signing_key")?),
-        None => super::header::signer(value),
+        None => signer(value),
     };
     Ok(Some(Block {
         num,
@@ -174,6 +180,25 @@ pub(super) fn block(spec: &ChainSpec, num: u64, value: &Value) -> Result<Option<
         signing_key,
         key_changes: key_changes(spec, value),
     }))
+}
+
+/// The key that signed a block, recovered from its header. `None` for a header with extensions (version votes, in few
+/// blocks), whose bytes we do not write.
+fn signer(block: &Value) -> Option<PublicKey> {
+    if block.get("extensions")?.as_array()?.first().is_some() {
+        return None;
+    }
+    let header = BlockHeader {
+        previous: crate::hex::decode_array(block.get("previous")?.as_str()?).ok()?,
+        timestamp: super::parse_time(block.get("timestamp")?.as_str()?)?,
+        witness: block.get("witness")?.as_str()?.to_owned(),
+        transaction_merkle_root: crate::hex::decode_array(
+            block.get("transaction_merkle_root")?.as_str()?,
+        )
+        .ok()?,
+    };
+    let signature = Signature::from_hex(block.get("witness_signature")?.as_str()?).ok()?;
+    signature.recover(&super::block_header_digest(&header)).ok()
 }
 
 /// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.

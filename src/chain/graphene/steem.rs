@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::json::{bad, format_seconds};
+use super::fields::{bad, format_seconds};
 use super::{Dialect, Serialization, Transaction, digest, faults, read, tapos, txid};
 use crate::chain::{
     Accepted, Anchor, BlockRef, Call, Chain, ChainSpec, Change, Draft, Memory, Method, Observation,
@@ -28,7 +28,7 @@ impl Steem {
     /// The chain that `spec` describes; its protocol must be Steem, Hive or Blurt.
     #[must_use]
     pub fn new(spec: ChainSpec) -> Self {
-        let dialect = Dialect::for_chain(spec.protocol, &spec.address_prefix, &spec.core_symbol);
+        let dialect = dialect(&spec);
         Self { spec, dialect }
     }
 
@@ -161,9 +161,8 @@ impl Chain for Steem {
         let expiry_s = read::seconds_up(anchor.head_time) + LIFETIME_S;
         let expiration =
             format_seconds(expiry_s).ok_or_else(|| bad("head time", "is out of range"))?;
-        let id = crate::hex::decode(&anchor.irreversible.id.0)
-            .and_then(|bytes| <[u8; 20]>::try_from(bytes).ok())
-            .ok_or_else(|| bad("irreversible block id", "is not 20 bytes of hex"))?;
+        let id = crate::hex::decode_array(&anchor.irreversible.id.0)
+            .map_err(|e| bad("irreversible block id", e.to_string()))?;
         let (ref_block_num, ref_block_prefix) = tapos(&id);
         let transaction = json!({
             "ref_block_num": ref_block_num,
@@ -226,7 +225,7 @@ impl Chain for Steem {
             return Outcome::Unknown;
         };
         let status = reply.get("status").and_then(Value::as_str);
-        let block = super::json::integer(reply, "block_num").ok();
+        let block = super::fields::integer(reply, "block_num").ok();
         match (status, block) {
             (Some("within_mempool"), _) => Outcome::Pending,
             (Some("within_reversible_block"), Some(block)) => Outcome::Included { block },
@@ -245,6 +244,18 @@ impl Chain for Steem {
     }
 }
 
+/// How the chain of `spec` writes keys and assets.
+fn dialect(spec: &ChainSpec) -> Dialect {
+    let base = if spec.core_symbol == "TESTS" {
+        Dialect::testnet(spec.protocol)
+    } else {
+        Dialect::mainnet(spec.protocol)
+    };
+    let debt = base.debt_symbol.clone();
+    base.with_address_prefix(&spec.address_prefix)
+        .with_symbols(&spec.core_symbol, &debt)
+}
+
 fn call(method: &str, params: Value) -> Call {
     Call {
         method: method.to_owned(),
@@ -253,10 +264,7 @@ fn call(method: &str, params: Value) -> Call {
 }
 
 fn head_call() -> Call {
-    call(
-        "condenser_api.get_dynamic_global_properties",
-        json!([]),
-    )
+    call("condenser_api.get_dynamic_global_properties", json!([]))
 }
 
 /// One call however many producers: `find_witnesses` takes up to 1,000 names.
@@ -264,10 +272,7 @@ fn producer_calls(producers: &[String]) -> Option<Call> {
     match producers {
         [] => None,
         [one] => Some(call("condenser_api.get_witness_by_account", json!([one]))),
-        many => Some(call(
-            "database_api.find_witnesses",
-            json!({"owners": many}),
-        )),
+        many => Some(call("database_api.find_witnesses", json!({"owners": many}))),
     }
 }
 
@@ -281,7 +286,7 @@ fn read_many(spec: &ChainSpec, asked: &[String], reply: &Value) -> Result<Produc
     // Unknown names are simply absent from the answer.
     let mut producers: Producers = asked.iter().map(|name| (name.clone(), None)).collect();
     for witness in found {
-        let owner = super::json::text(witness, "owner")?;
+        let owner = super::fields::text(witness, "owner")?;
         if let Some(slot) = producers.get_mut(owner) {
             *slot = read::witness(spec, witness)?;
         }

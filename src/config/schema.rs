@@ -1,0 +1,566 @@
+//! The JSON schema of the config file, for editors (`check-config --schema`). Written by hand beside [`super::raw`]; a test
+//! asks the YAML reader itself which keys it knows and compares.
+
+use serde_json::{Map, Value, json};
+
+use crate::chain::{Method, Protocol};
+
+use super::defaults;
+use super::model::{GuardMode, WhenExhausted};
+use super::raw::Reenable;
+use super::scalars::Words;
+
+/// The schema (JSON Schema 2020-12).
+#[must_use]
+pub fn schema() -> Value {
+    let mut top = object(
+        &["chains"],
+        vec![
+            ("web", web()),
+            ("control", control()),
+            (
+                "state_file",
+                file("SQLite state file: journal, ledger, arm state (default slotkeeper.db)"),
+            ),
+            (
+                "chains",
+                list(chain(), 1, "Chains, each with its endpoints"),
+            ),
+            (
+                "producers",
+                list(
+                    producer(),
+                    0,
+                    "Producers to watch, and to keep producing where keys and authority are given",
+                ),
+            ),
+            ("actuator", actuator()),
+            ("fault", fault()),
+            ("guard", guard()),
+            (
+                "heartbeats",
+                list(
+                    heartbeat(),
+                    0,
+                    "Expected heartbeat sources, one per Prometheus",
+                ),
+            ),
+            (
+                "notify",
+                list(
+                    notify(),
+                    0,
+                    "Direct escalation (checked, not delivered by this version)",
+                ),
+            ),
+        ],
+        "Configuration of slotkeeper. Relative paths count from the config file; secrets are read from files only.",
+    );
+    if let Some(top) = top.as_object_mut() {
+        top.insert(
+            "$schema".to_owned(),
+            json!("https://json-schema.org/draft/2020-12/schema"),
+        );
+        top.insert("title".to_owned(), json!("slotkeeper.yml"));
+    }
+    top
+}
+
+// === sections ===
+
+fn web() -> Value {
+    object(
+        &[],
+        vec![
+            (
+                "listen",
+                text(&format!(
+                    "host:port of the public listener (default {})",
+                    defaults::WEB_LISTEN
+                )),
+            ),
+            (
+                "config_file",
+                file("Exporter-toolkit web configuration: TLS, basic auth"),
+            ),
+        ],
+        "Public listener: /metrics and status",
+    )
+}
+
+fn control() -> Value {
+    object(
+        &[],
+        vec![
+            (
+                "listen",
+                text(&format!(
+                    "host:port of the control listener (default {}); \"\" turns it off",
+                    defaults::CONTROL_LISTEN
+                )),
+            ),
+            ("token_file", file("File with the bearer token")),
+            (
+                "config_file",
+                file("Exporter-toolkit web configuration: TLS, client certificates, basic auth"),
+            ),
+        ],
+        "Control listener: webhook and operator commands",
+    )
+}
+
+fn chain() -> Value {
+    object(
+        &["name", "protocol", "endpoints"],
+        vec![
+            ("name", text("Value of the label `chain`")),
+            (
+                "protocol",
+                words::<Protocol>("Protocol; this version speaks steem, hive and blurt"),
+            ),
+            (
+                "chain_id",
+                json!({"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "Chain id, quoted; optional for a known main net"}),
+            ),
+            (
+                "address_prefix",
+                json!({"type": "string", "pattern": "^[A-Z]{1,10}$", "description": "Prefix of public keys; optional for a known main net"}),
+            ),
+            (
+                "core_symbol",
+                json!({"type": "string", "pattern": "^[A-Z]{1,10}$", "description": "Symbol of the core asset; optional for a known main net"}),
+            ),
+            (
+                "block_interval",
+                span("Time between slots, for devnets (default that of the main net)"),
+            ),
+            (
+                "poll_interval",
+                span("Time between polls (default a third of the block interval, at least 500ms)"),
+            ),
+            (
+                "quorum",
+                number("Providers that must agree (default a majority)", 1),
+            ),
+            (
+                "min_participation",
+                json!({"type": "number", "minimum": 0, "maximum": 1, "description": "Below this share of produced slots nothing is switched (default 0.67)"}),
+            ),
+            (
+                "soft_timeout",
+                span("After it a quorum is not kept waiting (default 1s, loopback 500ms)"),
+            ),
+            (
+                "hard_timeout",
+                span("End of a request (default 3s, loopback 1s)"),
+            ),
+            ("watch_all", flag("Watch every producer of the chain")),
+            (
+                "endpoints",
+                list(
+                    endpoint(),
+                    1,
+                    "RPC endpoints, best of three providers or more",
+                ),
+            ),
+        ],
+        "One chain",
+    )
+}
+
+fn endpoint() -> Value {
+    object(
+        &["url"],
+        vec![
+            ("url", text("RPC URL: https, or http on this machine")),
+            (
+                "provider",
+                text("Who runs it, one vote each (default the host)"),
+            ),
+            ("allow_insecure", flag("Allow http beyond this machine")),
+            (
+                "soft_timeout",
+                span("After it a quorum is not kept waiting"),
+            ),
+            ("hard_timeout", span("End of a request")),
+        ],
+        "One RPC endpoint",
+    )
+}
+
+fn producer() -> Value {
+    object(
+        &["chain", "name"],
+        vec![
+            ("chain", text("Name of an entry under chains")),
+            ("name", text("Account name, without @")),
+            (
+                "keys",
+                list(
+                    key(),
+                    0,
+                    "Its signing keys in order of preference; none = watched only",
+                ),
+            ),
+            (
+                "authority",
+                list(
+                    authority(),
+                    0,
+                    "Ways to authorize a switch; the first usable for the current key wins",
+                ),
+            ),
+            (
+                "when_exhausted",
+                words::<WhenExhausted>("When no standby is left (default hold)"),
+            ),
+            (
+                "disable_when",
+                object(
+                    &[],
+                    vec![
+                        (
+                            "consecutive_misses",
+                            number("Misses in a row (default 10)", 1),
+                        ),
+                        (
+                            "no_ready_standby_for",
+                            span("And no ready standby for this long (default 10m)"),
+                        ),
+                    ],
+                    "When disabling is allowed",
+                ),
+            ),
+            (
+                "reenable",
+                words::<Reenable>("manual: the key that can re-enable is kept elsewhere"),
+            ),
+            (
+                "cooldown",
+                span("Rest after a switch (default 1m, at least 30s)"),
+            ),
+            (
+                "budget",
+                object(
+                    &[],
+                    vec![
+                        (
+                            "switches",
+                            number("At most this many switches (default 3) …", 1),
+                        ),
+                        ("per", span("… per this much chain time (default 1d)")),
+                    ],
+                    "Limit of switches",
+                ),
+            ),
+        ],
+        "One producer",
+    )
+}
+
+fn key() -> Value {
+    object(
+        &["signing_key"],
+        vec![
+            (
+                "signing_key",
+                text("Public signing key with the chain's prefix"),
+            ),
+            (
+                "node",
+                text("URL where the health of the node that holds it is read"),
+            ),
+            (
+                "allow_insecure",
+                flag("Allow http beyond this machine for node"),
+            ),
+            (
+                "assume_ready",
+                flag("Counts as ready without a node to ask"),
+            ),
+        ],
+        "One signing key and its node",
+    )
+}
+
+fn authority() -> Value {
+    object(
+        &["method", "key_files"],
+        vec![
+            (
+                "method",
+                words::<Method>("Operation; regproducer is Antelope's"),
+            ),
+            (
+                "key_files",
+                list(
+                    file("File with a private key (slotkeeper keys import)"),
+                    1,
+                    "Private keys",
+                ),
+            ),
+            (
+                "passphrase_file",
+                file("File with their passphrase; else SLOTKEEPER_PASSPHRASE or a prompt"),
+            ),
+            ("permission", text("Antelope: actor@permission")),
+        ],
+        "One way to authorize a switch",
+    )
+}
+
+fn actuator() -> Value {
+    object(
+        &[],
+        vec![
+            (
+                "armed",
+                flag("Arm state of an empty state file (default false)"),
+            ),
+            (
+                "max_alert_age",
+                span("Oldest acceptable evaluated_at (default 2m)"),
+            ),
+            (
+                "alertmanagers",
+                list(
+                    object(
+                        &["url"],
+                        vec![
+                            ("url", text("Base URL of the Alertmanager")),
+                            ("token_file", file("File with a bearer token")),
+                            ("ca_file", file("File with the CA certificate")),
+                        ],
+                        "One Alertmanager",
+                    ),
+                    0,
+                    "Asked about silences; [] turns it off",
+                ),
+            ),
+        ],
+        "Actuator",
+    )
+}
+
+fn fault() -> Value {
+    object(
+        &[],
+        vec![
+            (
+                "consecutive_misses",
+                number("Misses in a row that are a fault (default 2)", 1),
+            ),
+            (
+                "consecutive_misses_node_healthy",
+                number(
+                    "The same while the key's node probes healthy (default 3)",
+                    1,
+                ),
+            ),
+            (
+                "allowed_misses",
+                number(
+                    "More misses than this in the window are a fault (default 5)",
+                    0,
+                ),
+            ),
+            ("miss_window", span("The sliding window (default 1d)")),
+        ],
+        "What counts as a fault of a key",
+    )
+}
+
+fn guard() -> Value {
+    object(
+        &[],
+        vec![
+            (
+                "mode",
+                words::<GuardMode>("Default: always without heartbeats, fallback with them"),
+            ),
+            (
+                "patience",
+                span("How long a fault may stand without an authenticated request (default 30s)"),
+            ),
+            (
+                "labels",
+                json!({"type": "object", "additionalProperties": {"type": "string"}, "description": "Labels of the alert that silences are matched against (default the shipped rule's)"}),
+            ),
+        ],
+        "Local trigger for when the alert pipeline is dead",
+    )
+}
+
+fn heartbeat() -> Value {
+    object(
+        &["source"],
+        vec![
+            ("source", text("Value of the label `source`")),
+            (
+                "max_silence",
+                span("Overdue when not heard for this long (default 20s)"),
+            ),
+            (
+                "max_age",
+                span("Overdue when its evaluated_at is older (default 30s)"),
+            ),
+        ],
+        "One expected heartbeat source",
+    )
+}
+
+fn notify() -> Value {
+    object(
+        &["name"],
+        vec![
+            ("name", text("Receiver name")),
+            (
+                "pagerduty",
+                object(
+                    &["routing_key_file"],
+                    vec![("routing_key_file", file("File with the routing key"))],
+                    "PagerDuty",
+                ),
+            ),
+            (
+                "slack",
+                object(
+                    &["url_file"],
+                    vec![("url_file", file("File with the webhook URL"))],
+                    "Slack",
+                ),
+            ),
+        ],
+        "One receiver: pagerduty or slack",
+    )
+}
+
+// === building blocks ===
+
+fn object(required: &[&str], properties: Vec<(&str, Value)>, description: &str) -> Value {
+    let properties: Map<String, Value> = properties
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": required,
+        "properties": properties,
+        "description": description,
+    })
+}
+
+fn list(items: Value, least: u32, description: &str) -> Value {
+    json!({"type": "array", "items": items, "minItems": least, "description": description})
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+fn file(description: &str) -> Value {
+    json!({"type": "string", "minLength": 1, "description": description})
+}
+
+fn flag(description: &str) -> Value {
+    json!({"type": "boolean", "description": description})
+}
+
+fn number(description: &str, least: u32) -> Value {
+    json!({"type": "integer", "minimum": least, "maximum": u32::MAX, "description": description})
+}
+
+fn span(description: &str) -> Value {
+    json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$", "description": description})
+}
+
+fn words<T: Words>(description: &str) -> Value {
+    let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
+    json!({"type": "string", "enum": words, "description": description})
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::de::DeserializeOwned;
+
+    use super::super::raw;
+    use super::*;
+
+    /// The keys that the reader itself accepts: it lists them when it meets an unknown one.
+    fn known_keys<T: DeserializeOwned>() -> BTreeSet<String> {
+        let error = serde_json::from_str::<T>(r#"{"\u0001": 0}"#)
+            .err()
+            .expect("an unknown key is refused")
+            .to_string();
+        let list = error.split("expected").nth(1).expect("the list of keys");
+        list.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn properties(path: &[&str]) -> BTreeSet<String> {
+        let mut at = schema();
+        for step in path {
+            at = match at.get("items") {
+                Some(items) => items.clone(),
+                None => at,
+            };
+            at = at["properties"][step].clone();
+        }
+        if let Some(items) = at.get("items") {
+            at = items.clone();
+        }
+        assert_eq!(at["additionalProperties"], json!(false), "{path:?}");
+        let keys: BTreeSet<String> = at["properties"]
+            .as_object()
+            .expect("properties")
+            .keys()
+            .cloned()
+            .collect();
+        for required in at["required"].as_array().expect("required") {
+            assert!(
+                keys.contains(required.as_str().expect("text")),
+                "{path:?} {required}"
+            );
+        }
+        keys
+    }
+
+    #[test]
+    fn schema_knows_exactly_the_keys_of_the_reader() {
+        let same =
+            |path: &[&str], keys: BTreeSet<String>| assert_eq!(properties(path), keys, "{path:?}");
+        same(&[], known_keys::<raw::RawConfig>());
+        same(&["web"], known_keys::<raw::RawWeb>());
+        same(&["control"], known_keys::<raw::RawControl>());
+        same(&["chains"], known_keys::<raw::RawChain>());
+        same(&["chains", "endpoints"], known_keys::<raw::RawEndpoint>());
+        same(&["producers"], known_keys::<raw::RawProducer>());
+        same(&["producers", "keys"], known_keys::<raw::RawKey>());
+        same(
+            &["producers", "authority"],
+            known_keys::<raw::RawAuthority>(),
+        );
+        same(
+            &["producers", "disable_when"],
+            known_keys::<raw::RawDisableWhen>(),
+        );
+        same(&["producers", "budget"], known_keys::<raw::RawBudget>());
+        same(&["actuator"], known_keys::<raw::RawActuator>());
+        same(
+            &["actuator", "alertmanagers"],
+            known_keys::<raw::RawAlertmanager>(),
+        );
+        same(&["fault"], known_keys::<raw::RawFault>());
+        same(&["guard"], known_keys::<raw::RawGuard>());
+        same(&["heartbeats"], known_keys::<raw::RawHeartbeat>());
+        same(&["notify"], known_keys::<raw::RawNotify>());
+        same(&["notify", "pagerduty"], known_keys::<raw::RawPagerduty>());
+        same(&["notify", "slack"], known_keys::<raw::RawSlack>());
+    }
+}
