@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed or refused, 2 usage or config. Data goes to stdout, everything else to stderr.
 
 mod completions;
+mod devnet;
 mod keys;
 mod passphrase;
 mod tx;
@@ -33,6 +34,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Sign transactions offline, for audits and air-gapped machines.
     Tx(tx::TxArgs),
+    /// Run a simulated chain that speaks the real RPC dialects.
+    Devnet(devnet::DevnetArgs),
     /// Print the completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -68,6 +71,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Keys(args) => keys::run(args),
         Command::Tx(args) => tx::run(args),
+        Command::Devnet(args) => devnet::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     let (code, error) = match result {
