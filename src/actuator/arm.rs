@@ -17,7 +17,7 @@ pub struct ArmState {
     /// The global switch.
     pub armed: bool,
     /// Per `chain/producer`; absent = armed, not pinned, no maintenance.
-    rows: BTreeMap<String, ArmRow>,
+    pub(super) rows: BTreeMap<String, ArmRow>,
     /// Held off until this local time: the state file was missing although the configuration says armed.
     pub hold_until: Option<Millis>,
     /// Global maintenance.
