@@ -26,7 +26,7 @@ pub(super) fn gather(
         .config
         .producer(&request.chain, &request.producer)
         .filter(|p| !p.keys.is_empty());
-    let watched = snapshot.producers.get(&request.producer);
+    let watched = snapshot.producers.get(&request.producer).map(|w| &**w);
     let view = see(snapshot, &request.producer);
     let fit = shared.fit.get(&key).cloned().unwrap_or(Ok(()));
     let registered = view

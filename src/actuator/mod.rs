@@ -33,6 +33,7 @@ mod gather;
 pub mod handle;
 pub mod interlocks;
 pub mod journal;
+mod ledger_rows;
 mod lock;
 mod schema;
 mod shared;
@@ -53,6 +54,7 @@ pub use handle::{
     ActuatorHandle, Incoming, OperateError, OperatorCommand, SubmitStatus, Submitted, Verb,
 };
 pub use journal::{DecisionRecord, EventRecord, Journal, JournalError};
+pub use ledger_rows::LedgerRows;
 pub use sqlite::SqliteJournal;
 pub use start::{Link, MISSING_STATE_HOLD, Parts, load_keyrings, start};
 pub use state::{ActuatorSnapshot, AttemptStanding, ProducerStanding};
