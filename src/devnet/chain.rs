@@ -5,17 +5,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::branch::{Branch, Production};
 use super::codec::Codec;
 use super::dialect::{self, Names};
-use super::errors::Failure;
 use super::nodes::{Node, NodeState};
 use super::state::{Block, GENESIS_MS, State};
-use super::time::iso;
-use super::transaction::{self, Tx};
-use super::verify::{self, Context};
+use super::verify;
 use super::witness::Witness;
 use crate::chain::Protocol;
 use crate::keys::{PublicKey, SecretKey, Signer};
@@ -38,6 +35,8 @@ pub struct ChainConfig {
     pub nodes: Vec<String>,
     /// Further witnesses, named `wit01` …, each with one node of the same name.
     pub others: usize,
+    /// Witness objects beyond these, without votes or nodes (`idle00001` …): never scheduled, there to be watched in numbers.
+    pub idle: usize,
     /// Missed slots with which the watched witness starts.
     pub total_missed: u64,
 }
@@ -98,12 +97,12 @@ pub struct Chain {
     pub(crate) names: &'static Names,
     pub(crate) config: ChainConfig,
     pub(crate) nodes: Vec<Node>,
-    accounts: HashMap<String, PublicKey>,
+    pub(super) accounts: HashMap<String, PublicKey>,
     pub(super) branches: BTreeMap<u32, Branch>,
     pub(super) next_slot: u64,
     pub(super) next_branch: u32,
     pub(super) slots: VecDeque<SlotRecord>,
-    txs: Vec<TxRecord>,
+    pub(super) txs: Vec<TxRecord>,
     pub(super) reorgs: u64,
 }
 
@@ -170,6 +169,12 @@ impl Chain {
             }
             witnesses.push(w);
             accounts.insert(name.clone(), active_key(name)?.public_key());
+        }
+        // One key for all of them: making thousands of keys takes seconds.
+        let idle_key = node_key("idle", "idle")?.public_key();
+        for i in 1..=config.idle {
+            let id = witnesses.len();
+            witnesses.push(Witness::new(id, &format!("idle{i:05}"), idle_key, created));
         }
         // An account that is no witness (yet): the real case of a first witness_update.
         accounts.insert("bob".to_owned(), active_key("bob")?.public_key());
@@ -314,24 +319,6 @@ impl Chain {
         Some(block)
     }
 
-    fn context<'a>(
-        &'a self,
-        head: &'a State,
-        pending: &'a State,
-        known: &'a dyn Fn(&str) -> bool,
-        tapos: &'a dyn Fn(u16) -> u32,
-    ) -> Context<'a> {
-        Context {
-            names: self.names,
-            codec: &self.codec,
-            head,
-            pending,
-            accounts: &self.accounts,
-            known,
-            tapos,
-        }
-    }
-
     /// What an endpoint with that view sees; the main branch when the branch is gone.
     pub(crate) fn view(&self, spec: ViewSpec) -> View<'_> {
         let main = self.main();
@@ -361,93 +348,6 @@ impl Chain {
         self.branches
             .get(&0)
             .expect("branch 0 is made with the chain and put back after every step")
-    }
-
-    /// Checks a transaction (condenser form) against a view and takes it into that branch's pending ones.
-    pub(crate) fn accept(
-        &mut self,
-        raw: &Value,
-        spec: ViewSpec,
-        via: &str,
-    ) -> Result<Arc<Tx>, Failure> {
-        let view = self.view(spec);
-        let head = view.state.clone();
-        let tx = transaction::parse(raw, &self.codec, head.head_ms)?;
-        let mut pending = (*head).clone();
-        for waiting in &view.branch.mempool {
-            for effect in &waiting.effects {
-                pending.apply_effect(effect, head.head_ms);
-            }
-        }
-        let branch = view.branch;
-        let known = |id: &str| {
-            branch
-                .included
-                .get(id)
-                .is_some_and(|(num, _)| *num <= head.head_num)
-                || branch.mempool.iter().any(|t| t.id == id)
-        };
-        let tx = verify::check(
-            &tx,
-            &self.context(&head, &pending, &known, &|n| branch.tapos(n, head.head_num)),
-        )?;
-        let id = match spec {
-            ViewSpec::Branch(id) if self.branches.contains_key(&id) => id,
-            _ => 0,
-        };
-        if let Some(branch) = self.branches.get_mut(&id) {
-            branch.mempool.push(tx.clone());
-        }
-        self.txs.push(TxRecord {
-            txid: tx.id.clone(),
-            via: via.to_owned(),
-            accepted_ms: head.head_ms,
-            operations: tx.json["operations"].clone(),
-            branch: id,
-        });
-        Ok(tx)
-    }
-
-    /// Whether a transaction's signatures suffice (`verify_authority`): nothing else is checked, nothing is kept.
-    pub(crate) fn verify_authority(&self, raw: &Value, spec: ViewSpec) -> Result<(), Failure> {
-        let head = self.view(spec).state;
-        let tx = transaction::parse(raw, &self.codec, head.head_ms)?;
-        verify::authority_by_any(&tx, &self.context(&head, &head, &|_| false, &|_| 0)).map(|_| ())
-    }
-
-    /// What a person would do by hand: `witness_update` with the active key, changing only the signing key.
-    ///
-    /// # Errors
-    /// The node's message when it refuses.
-    pub fn operator_sets_key(&mut self, witness: &str, key: &PublicKey) -> Result<String, String> {
-        let head = self.head();
-        let w = head
-            .witness(witness)
-            .ok_or_else(|| format!("no witness {witness}"))?;
-        let mut props = json!({"account_creation_fee": w.account_creation_fee, "maximum_block_size": w.maximum_block_size});
-        if let Some(debt) = self.names.debt {
-            props[format!("{debt}_interest_rate")] = w.interest_rate.into();
-        }
-        let ref_num = head.head_num & 0xffff;
-        let mut tx = json!({
-            "ref_block_num": ref_num,
-            "ref_block_prefix": self.main().tapos(u16::try_from(ref_num).unwrap_or(0), head.head_num),
-            "expiration": iso(head.head_ms / 1000 * 1000 + 60_000, 1000),
-            "operations": [["witness_update", {
-                "owner": witness, "url": w.url, "block_signing_key": head.key_text(key),
-                "props": props, "fee": format!("0.000 {}", dialect::CORE),
-            }]],
-            "extensions": [],
-        });
-        self.codec.sign(&mut tx, &[&active_key(witness)?])?;
-        self.accept(&tx, ViewSpec::Branch(0), "operator")
-            .map(|tx| tx.id.clone())
-            .map_err(|f| {
-                f.to_json()["message"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned()
-            })
     }
 
     /// Changes a node's condition.

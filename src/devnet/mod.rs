@@ -2,7 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`state`], [`witness`], [`chain`], `branch`, `fork`, [`nodes`] | the chain itself: rounds, slots, blocks, forks, who produces; pure, time comes in as an argument |
+//! | [`state`], [`witness`], [`chain`], `branch`, `fork`, `intake`, [`nodes`] | the chain itself: rounds, slots, blocks, forks, who produces; pure, time comes in as an argument |
 //! | [`transaction`], `verify` | how a transaction is read, and what a node checks before it takes a transaction |
 //! | `codec`, `time` | bytes and times |
 //! | `dialect`, `errors`, `reads`, `rpc`, `methods` | the real nodes' words: names, errors, replies, methods |
@@ -22,6 +22,7 @@ mod control;
 mod dialect;
 mod errors;
 mod fork;
+mod intake;
 mod methods;
 mod reads;
 mod rpc;

@@ -1,6 +1,6 @@
 //! What the simulated chain knows at one block: witnesses, schedule, head, irreversibility.
 //!
-//! [`State::apply`] is the chain's only rule for moving on: a new state from the old one and a block. Pure.
+//! `State::apply` is the chain's only rule for moving on: a new state from the old one and a block. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -198,7 +198,9 @@ impl State {
             .filter(|w| !w.signing_key.is_null())
             .collect();
         able.sort_by(|a, b| b.votes.cmp(&a.votes).then(a.id.cmp(&b.id)));
-        let rest = able.split_off(able.len().min(MAX_WITNESSES - 1));
+        let mut rest = able.split_off(able.len().min(MAX_WITNESSES - 1));
+        // Without votes a witness's virtual turn never comes.
+        rest.retain(|w| w.votes > 0);
         let mut names: Vec<String> = able.iter().map(|w| w.owner.clone()).collect();
         if !rest.is_empty() {
             let turn = usize::try_from(self.round % rest.len() as u64).unwrap_or(0);
