@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod captures;
+mod commands;
 mod config;
 mod devnet;
 mod fixtures;
