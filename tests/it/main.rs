@@ -4,6 +4,7 @@
 mod captures;
 mod commands;
 mod config;
+mod deploy;
 mod devnet;
 mod fixtures;
 mod key_files;
@@ -12,6 +13,7 @@ mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_server;
 mod signing;
+mod tidy;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;
