@@ -18,4 +18,5 @@ mod tidy;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;
+mod watcher;
 mod web_metrics;
