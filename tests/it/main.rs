@@ -4,11 +4,17 @@
 mod captures;
 mod commands;
 mod config;
+mod deploy;
 mod devnet;
 mod fixtures;
 mod key_files;
 mod node_answers;
+mod rpc_endpoint;
+mod rpc_pool;
+mod rpc_server;
 mod signing;
+mod tidy;
+mod tx_broadcast;
 mod tx_sign;
 mod vectors;
 mod web_metrics;
