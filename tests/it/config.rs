@@ -289,3 +289,23 @@ fn what_is_odd_but_no_error_is_a_warning() {
         );
     }
 }
+
+#[test]
+fn the_guard_matches_silences_against_the_labels_of_the_shipped_rule() {
+    let text = std::fs::read_to_string("deploy/prometheus/rules/slotkeeper.yml").unwrap();
+    let rules: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    let groups = rules["groups"].as_array().unwrap();
+    let acting: Vec<&serde_json::Value> = groups
+        .iter()
+        .flat_map(|g| g["rules"].as_array().unwrap())
+        .filter(|r| r["labels"]["action"] == "failover")
+        .collect();
+    assert_eq!(acting.len(), 1, "one alert acts");
+    for (name, value) in config::defaults::GUARD_LABELS {
+        let shipped = match name {
+            "alertname" => &acting[0]["alert"],
+            name => &acting[0]["labels"][name],
+        };
+        assert_eq!(shipped, value, "{name}");
+    }
+}
