@@ -122,13 +122,15 @@ pub(super) fn run(args: KeysArgs) -> CliResult {
         }
         KeysCommand::Inspect(args) => {
             let path = Path::new(&args.subject);
-            match public_key_text(&args.subject, &args.form) {
-                Some(key) if !path.exists() => show(&key, None, &args.form),
-                _ => {
-                    let key = key_file::load(path, &args.passphrase.source())?;
-                    show(&key.public_key(), Some(path), &args.form)
-                }
+            if path.exists() {
+                let key = key_file::load(path, &args.passphrase.source())?;
+                return show(&key.public_key(), Some(path), &args.form);
             }
+            show(
+                &public_key_text(&args.subject, &args.form)?,
+                None,
+                &args.form,
+            )
         }
     }
 }
@@ -185,12 +187,26 @@ fn prefixes() -> Vec<String> {
     all
 }
 
-/// Reads a public key with any prefix known here.
-fn public_key_text(text: &str, form: &FormArgs) -> Option<PublicKey> {
-    prefixes()
-        .iter()
-        .chain(&form.address_prefix)
-        .find_map(|prefix| PublicKey::parse(text, prefix).ok())
+/// Reads a public key with any prefix known here. Where there is no such file either, the error tells of what the text
+/// looks most like.
+fn public_key_text(text: &str, form: &FormArgs) -> Result<PublicKey, CliError> {
+    if SecretKey::from_text(text).is_ok() {
+        // Not repeated here, but the harm is done.
+        return Err(CliError::Usage(anyhow!(
+            "that is a private key; as an argument every user of this machine could read it, and the shell's history \
+             keeps it. Put it into a file instead: slotkeeper keys import --out FILE"
+        )));
+    }
+    let mut known = prefixes();
+    known.extend(form.address_prefix.clone());
+    let Some(prefix) = known.iter().find(|prefix| text.starts_with(*prefix)) else {
+        return Err(anyhow!(
+            "no such file, and no public key (those begin with {})",
+            known.join(", ")
+        )
+        .into());
+    };
+    Ok(PublicKey::parse(text, prefix)?)
 }
 
 fn show(key: &PublicKey, file: Option<&Path>, form: &FormArgs) -> CliResult {

@@ -1,1 +1,39 @@
-//! A simulated chain of the Steem protocol, with nodes that speak the real RPC dialects.
+//! A simulated chain of the Steem family (Steem, Hive, Blurt) that speaks the real RPC dialects, for the demo and for tests.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`state`], [`chain`], [`nodes`] | the chain itself: rounds, slots, blocks, forks, who produces; pure, time comes in as an argument |
+//! | [`verify`] | what a node checks before it takes a transaction |
+//! | `codec`, `time` | bytes and times |
+//! | `dialect`, `errors`, `reads`, `rpc` | the real nodes' words: names, errors, replies, methods |
+//! | [`faults`] | what an endpoint can be made to do wrong |
+//! | `shared`, `server`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
+//! | [`run`], [`truth`] | the running devnet, and the record of what really happened |
+//!
+//! Real blocks carry whole seconds. With an interval that is no whole number of seconds the devnet writes `.mmm` behind
+//! the time and a fractional `BLOCK_INTERVAL`; inside the signed header the time is cut to the second.
+//!
+//! All keys are `sha256` of known texts ([`chain::node_key`], [`chain::active_key`]): test keys only.
+
+mod body;
+mod codec;
+mod control;
+mod dialect;
+mod errors;
+mod reads;
+mod rpc;
+mod server;
+mod shared;
+mod time;
+
+pub mod chain;
+pub mod faults;
+pub mod nodes;
+pub mod run;
+pub mod state;
+pub mod truth;
+pub mod verify;
+
+pub use faults::Fault;
+pub use run::{Devnet, DevnetConfig, EndpointHandle, StartError};
+pub use truth::Truth;

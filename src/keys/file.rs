@@ -23,18 +23,18 @@ use super::text::KeyError;
 /// No key file comes near this; anything larger is another file named by mistake.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Why a key file cannot be read or written.
+/// Why a key file cannot be read or written. The messages are whole; there is no chain of sources to print behind them.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The operating system said no.
-    #[error("{}: cannot {doing}: {source}", path.display())]
+    #[error("{}: cannot {doing}: {cause}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// `read`, `write`, …
         doing: &'static str,
         /// What it said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Group or others can read it.
     #[error(
@@ -56,12 +56,12 @@ pub enum KeyFileError {
         reason: String,
     },
     /// A key text in it is bad.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Key {
         /// The file.
         path: PathBuf,
         /// What is wrong with the key.
-        source: KeyError,
+        cause: KeyError,
     },
     /// It does not open with this passphrase.
     #[error("{}: the passphrase does not open it (or the file is damaged)", .0.display())]
@@ -101,9 +101,9 @@ pub fn load(path: &Path, passphrase: &PassphraseSource) -> Result<SecretKey, Key
         return Err(not("it is empty"));
     }
     if !text.contains("-----BEGIN ") {
-        return SecretKey::from_text(text).map_err(|source| KeyFileError::Key {
+        return SecretKey::from_text(text).map_err(|cause| KeyFileError::Key {
             path: path.into(),
-            source,
+            cause,
         });
     }
     if text.contains("-----BEGIN EC PRIVATE KEY-----") {
@@ -192,11 +192,9 @@ fn from_pkcs8(der: &[u8], path: &Path) -> Result<SecretKey, KeyFileError> {
         path: path.into(),
         reason: "the key in it is no secp256k1 key".into(),
     })?;
-    SecretKey::from_scalar(&Zeroizing::new(key.to_bytes())[..]).map_err(|source| {
-        KeyFileError::Key {
-            path: path.into(),
-            source,
-        }
+    SecretKey::from_scalar(&Zeroizing::new(key.to_bytes())[..]).map_err(|cause| KeyFileError::Key {
+        path: path.into(),
+        cause,
     })
 }
 
@@ -205,10 +203,10 @@ pub(super) fn read_private(
     path: &Path,
     credentials: Option<&Path>,
 ) -> Result<Zeroizing<String>, KeyFileError> {
-    let io = |source| KeyFileError::Io {
+    let io = |cause| KeyFileError::Io {
         path: path.into(),
         doing: "read",
-        source,
+        cause,
     };
     // Non-blocking, so that a named pipe in the file's place cannot hang the start.
     let mut file = OpenOptions::new()
@@ -251,10 +249,10 @@ pub(super) fn read_private(
 
 /// Writes a file that only its owner can read: whole, synced, then put in place under its name.
 fn write_private(path: &Path, contents: &[u8], overwrite: bool) -> Result<(), KeyFileError> {
-    let io = |source| KeyFileError::Io {
+    let io = |cause| KeyFileError::Io {
         path: path.into(),
         doing: "write",
-        source,
+        cause,
     };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -267,7 +265,12 @@ fn write_private(path: &Path, contents: &[u8], overwrite: bool) -> Result<(), Ke
         .prefix(".slotkeeper-key-")
         .permissions(std::fs::Permissions::from_mode(0o600))
         .tempfile_in(directory)
-        .map_err(io)?;
+        .map_err(|error| KeyFileError::Io {
+            path: path.into(),
+            doing: "write into its directory",
+            // The original names the temporary file, which would only confuse.
+            cause: error.kind().into(),
+        })?;
     file.write_all(contents).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     let placed = if overwrite {

@@ -33,7 +33,7 @@ impl PublicKey {
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
         hex::decode_array(text)
             .map(Self)
-            .map_err(|source| KeyError::Hex { what: WHAT, source })
+            .map_err(|cause| KeyError::Hex { what: WHAT, cause })
     }
 
     /// Reads a key's text form with this chain's prefix: `STM`, `TST`, `BLT`, `GLS`, `BTS`, `EOS`, or `PUB_K1_`.

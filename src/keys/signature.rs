@@ -28,7 +28,7 @@ impl Signature {
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
         hex::decode_array(text)
             .map(Self)
-            .map_err(|source| KeyError::Hex { what: WHAT, source })
+            .map_err(|cause| KeyError::Hex { what: WHAT, cause })
     }
 
     /// The form Graphene chains use in JSON.

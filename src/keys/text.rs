@@ -10,12 +10,12 @@ use crate::hex::HexError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Hex of the wrong shape.
-    #[error("not a {what} in hex: {source}")]
+    #[error("not a {what} in hex: {cause}")]
     Hex {
         /// What was being read.
         what: &'static str,
         /// What is wrong with it.
-        source: HexError,
+        cause: HexError,
     },
     /// A character outside the base58 alphabet, at this place counted from 1.
     #[error(

@@ -1,1 +1,200 @@
-//! Every metric name, once; rendered from the latest snapshot.
+//! Every metric name, once ([`names`]), and the page of `/metrics`: rendered from the latest snapshots, the actuator's
+//! figures and this process's own counters. Never asks a chain, never waits.
+//!
+//! What depends on a snapshot alone is rendered once for each snapshot and kept; what moves with the clock or with
+//! requests is rendered for each scrape.
+
+mod chain;
+mod counters;
+pub mod names;
+mod page;
+mod tasks;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Millis;
+use crate::config::Config;
+use crate::watch::Snapshot;
+
+pub use chain::{ChainKeys, agreeing, seconds};
+pub use counters::{Counters, WEBHOOK_CODES};
+pub use names::Name;
+pub use page::{Bodies, CONTENT_TYPE};
+pub use tasks::{Stalled, Task, Tasks};
+
+/// The page of `/metrics`.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Counters that the webhook keeps.
+    pub counters: Counters,
+    /// The loops of this process.
+    pub tasks: Arc<Tasks>,
+    process: Mutex<Process>,
+    chains: Mutex<BTreeMap<String, CachedChain>>,
+}
+
+/// One heartbeat source as the page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeartbeatFigure {
+    /// Its name.
+    pub source: String,
+    /// When last heard, local clock; `None` = never.
+    pub heard_at: Option<Millis>,
+    /// Its newest `evaluated_at`.
+    pub evaluated_at: Option<Millis>,
+    /// Late by the configured rules.
+    pub overdue: bool,
+}
+
+/// What a scrape is rendered from.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// Local clock.
+    pub now: Millis,
+    /// The latest snapshot of each chain.
+    pub snapshots: &'a [Arc<Snapshot>],
+    /// Every configured heartbeat source.
+    pub heartbeats: &'a [HeartbeatFigure],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    started_at: Millis,
+    reload_ok: bool,
+    reloaded_at: Millis,
+}
+
+#[derive(Debug)]
+struct CachedChain {
+    keys: ChainKeys,
+    /// The snapshot that `bodies` shows. Held, so that its address cannot be reused by another.
+    snapshot: Option<Arc<Snapshot>>,
+    bodies: Bodies,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// For this configuration, in a process that started at `started_at`.
+    #[must_use]
+    pub fn new(config: &Config, started_at: Millis) -> Self {
+        Self {
+            counters: Counters::new(),
+            tasks: Arc::new(Tasks::default()),
+            process: Mutex::new(Process {
+                started_at,
+                reload_ok: true,
+                reloaded_at: started_at,
+            }),
+            chains: Mutex::new(cached_chains(config)),
+        }
+    }
+
+    /// A reload was tried at `now`. When it worked, `config` is in force.
+    pub fn reloaded(&self, now: Millis, config: Option<&Config>) {
+        let mut process = lock(&self.process);
+        process.reload_ok = config.is_some();
+        if let Some(config) = config {
+            process.reloaded_at = now;
+            *lock(&self.chains) = cached_chains(config);
+        }
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn render(&self, inputs: &Inputs<'_>) -> String {
+        let mut own = Bodies::default();
+        self.process_lines(&mut own);
+        heartbeat_lines(&mut own, inputs.heartbeats);
+        let mut chains = lock(&self.chains);
+        for snapshot in inputs.snapshots {
+            chain::render_ages(&mut own, snapshot, inputs.now);
+            if let Some(cached) = chains.get_mut(&snapshot.chain) {
+                cached.refresh(snapshot);
+            }
+            own.put(
+                Name::TaskLastTick,
+                &[&watch_task(&snapshot.chain)],
+                seconds(snapshot.tick_at),
+            );
+        }
+        let mut parts = vec![&own];
+        parts.extend(
+            inputs
+                .snapshots
+                .iter()
+                .filter_map(|s| chains.get(&s.chain))
+                .map(|c| &c.bodies),
+        );
+        let mut page = page::join(&parts);
+        self.counters.render(&mut page);
+        page
+    }
+
+    fn process_lines(&self, out: &mut Bodies) {
+        let process = *lock(&self.process);
+        out.put(Name::BuildInfo, &[env!("CARGO_PKG_VERSION")], true);
+        out.put(Name::ProcessStart, &[], seconds(process.started_at));
+        out.put(Name::ConfigReload, &[], process.reload_ok);
+        out.put(Name::ConfigReloadTime, &[], seconds(process.reloaded_at));
+        for (task, at) in self.tasks.last_ticks() {
+            out.put(Name::TaskLastTick, &[&task], seconds(at));
+        }
+    }
+}
+
+/// The name under which a chain's poll loop is listed among the tasks: its snapshots are its ticks.
+#[must_use]
+pub fn watch_task(chain: &str) -> String {
+    format!("watch/{chain}")
+}
+
+fn cached_chains(config: &Config) -> BTreeMap<String, CachedChain> {
+    config
+        .chains
+        .iter()
+        .map(|c| {
+            let cached = CachedChain {
+                keys: ChainKeys::new(config, &c.spec.name),
+                snapshot: None,
+                bodies: Bodies::default(),
+            };
+            (c.spec.name.clone(), cached)
+        })
+        .collect()
+}
+
+fn heartbeat_lines(out: &mut Bodies, heartbeats: &[HeartbeatFigure]) {
+    for h in heartbeats {
+        let source = &[h.source.as_str()];
+        if let Some(at) = h.heard_at {
+            out.put(Name::HeartbeatTime, source, seconds(at));
+        }
+        if let Some(at) = h.evaluated_at {
+            out.put(Name::HeartbeatEvaluated, source, seconds(at));
+        }
+        out.put(Name::HeartbeatOverdue, source, h.overdue);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What a panicking renderer leaves behind is at worst an old page part, replaced at the next snapshot.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl CachedChain ===
+
+impl CachedChain {
+    fn refresh(&mut self, snapshot: &Arc<Snapshot>) {
+        if self
+            .snapshot
+            .as_ref()
+            .is_some_and(|s| Arc::ptr_eq(s, snapshot))
+        {
+            return;
+        }
+        self.bodies = chain::render(snapshot, &mut self.keys);
+        self.snapshot = Some(Arc::clone(snapshot));
+    }
+}

@@ -1,8 +1,32 @@
 //! One endpoint, the pool of all, and their agreement. Owns every outgoing request to a chain; decides nothing about
 //! producers.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `transport` | one POST within limits, redirects as POSTs |
+//! | `redirect` | where a redirected POST may go |
+//! | `failure` | error → bounded outcome |
+//! | `jsonrpc` | calls → body → replies |
+//! | `endpoint` | one RPC URL: batches, limits, `Retry-After` |
+//! | `round` | when a round of questions is over |
+//! | `health`, `recall` | what is remembered of an endpoint, of the agreed view |
+//! | `pool` | all endpoints of a chain |
+//! | [`agree`] | reports → one view, or the named disagreement |
 
+pub mod agree;
+mod endpoint;
+mod failure;
+mod health;
+mod jsonrpc;
+mod pool;
+mod recall;
+mod redirect;
+mod round;
+mod transport;
 mod types;
 
+pub use endpoint::{Answers, Endpoint, EndpointSetupError};
+pub use pool::Pool;
 pub use types::{
     AgreedProducer, Disagreement, EndpointError, EndpointReport, EndpointStatus, LATENCY_BUCKETS,
     RpcOutcome, View,

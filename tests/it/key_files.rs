@@ -281,6 +281,19 @@ fn keys_generate_import_inspect() {
     assert_eq!(object["public_key_hex"], key().public_key().to_string());
     assert_eq!(object["null"], false);
 
+    // A mistyped public key is told from a missing file; a private key as an argument is not repeated.
+    let typo = PUBLIC.replace("GWe", "GW2");
+    for (subject, code, says) in [
+        (typo.as_str(), 1, "checksum"),
+        ("nosuchfile.pem", 1, "no such file"),
+        (WIF, 2, "private key"),
+    ] {
+        let out = slotkeeper(&["keys", "inspect", subject], "");
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(says) && !stderr.contains(WIF), "{stderr}");
+    }
+
     // Generate: two keys differ; a plain WIF when asked for.
     let mut seen = vec![];
     for name in ["b", "c"] {

@@ -1,10 +1,13 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
+mod fixtures;
 mod captures;
 mod config;
+mod devnet;
 mod key_files;
 mod node_answers;
 mod signing;
 mod tx_sign;
 mod vectors;
+mod web_metrics;

@@ -1,0 +1,482 @@
+//! What the simulated chain knows at one block: witnesses, schedule, head, irreversibility.
+//!
+//! [`State::apply`] is the chain's only rule for moving on: a new state from the old one and a block. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::verify::Tx;
+use crate::keys::PublicKey;
+
+/// Unix milliseconds at which slot 0 lies: 2016-01-01, the epoch that real nodes of the family use.
+pub const GENESIS_MS: u64 = 1_451_606_400_000;
+
+/// Places in a round; names beyond the scheduled ones are padded with empty strings on the wire.
+pub(crate) const MAX_WITNESSES: usize = 21;
+
+/// One witness object.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// Number of the object.
+    pub id: usize,
+    /// Account name.
+    pub owner: String,
+    /// When the witness was created, Unix milliseconds.
+    pub created_ms: u64,
+    /// Declared address.
+    pub url: String,
+    /// Votes, deciding who is scheduled.
+    pub votes: u64,
+    /// The registered key; all zero when disabled.
+    pub signing_key: PublicKey,
+    /// Core symbol text, such as `0.100 TESTS`.
+    pub account_creation_fee: String,
+    /// Bytes.
+    pub maximum_block_size: u32,
+    /// Hundredths of a percent.
+    pub interest_rate: u16,
+    /// Accounts per time unit.
+    pub subsidy_budget: i64,
+    /// Decay of the former.
+    pub subsidy_decay: u64,
+    /// Published price: base and quote.
+    pub feed: (String, String),
+    /// When the price was published, Unix milliseconds; 0 when never.
+    pub feed_ms: u64,
+    /// Slots missed, as the node counts them.
+    pub total_missed: u64,
+    /// Slot of the last block.
+    pub last_aslot: u64,
+    /// Number of the last block.
+    pub last_confirmed: u64,
+}
+
+/// One block.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Height.
+    pub num: u64,
+    /// Absolute slot: intervals since [`GENESIS_MS`].
+    pub slot: u64,
+    /// Start of the slot, Unix milliseconds.
+    pub time_ms: u64,
+    /// Hex id; the first four bytes are the height.
+    pub id: String,
+    /// Hex id of the block before.
+    pub previous: String,
+    /// Who produced it.
+    pub witness: String,
+    /// Hex of the merkle root.
+    pub merkle_root: String,
+    /// Hex signature over the header.
+    pub signature: String,
+    /// The key that signed it.
+    pub signing_key: PublicKey,
+    /// The transactions in it.
+    pub txs: Vec<Arc<Tx>>,
+}
+
+/// An operation in the terms in which it changes the state.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// `witness_update`: overwrites url, key and all properties, or makes a new witness.
+    Update {
+        /// The witness.
+        owner: String,
+        /// New url.
+        url: String,
+        /// New key.
+        key: PublicKey,
+        /// The `props` object as sent.
+        props: Value,
+    },
+    /// `witness_set_properties`: changes what it names.
+    Set {
+        /// The witness.
+        owner: String,
+        /// Name to packed value, sorted by name.
+        props: BTreeMap<String, Vec<u8>>,
+    },
+    /// `feed_publish`.
+    Feed {
+        /// The witness.
+        publisher: String,
+        /// Base and quote of the price.
+        price: (String, String),
+    },
+}
+
+/// The chain at one block.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Block interval, milliseconds.
+    pub interval_ms: u64,
+    /// Seed of the shuffles.
+    pub seed: u64,
+    /// Height of the head.
+    pub head_num: u64,
+    /// Hex id of the head.
+    pub head_id: String,
+    /// Time of the head, Unix milliseconds.
+    pub head_ms: u64,
+    /// Slot of the head.
+    pub aslot: u64,
+    /// Who produced the head.
+    pub current_witness: String,
+    /// One bit per slot, the head's in bit 0.
+    pub recent_slots: u128,
+    /// Last irreversible height.
+    pub lib: u64,
+    /// The schedule in force.
+    pub shuffled: Arc<Vec<String>>,
+    /// The height at which the next round is drawn.
+    pub next_shuffle: u64,
+    /// Counts rounds, turning the time-share place.
+    pub round: u64,
+    witnesses: Vec<Arc<Witness>>,
+    index: Arc<HashMap<String, usize>>,
+    prefix: &'static str,
+}
+
+impl State {
+    /// The state before the first block, with the given witnesses; the head lies one slot before `first_slot`.
+    pub(crate) fn genesis(
+        witnesses: Vec<Witness>,
+        interval_ms: u64,
+        seed: u64,
+        first_slot: u64,
+        prefix: &'static str,
+    ) -> State {
+        let index = witnesses
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (w.owner.clone(), i))
+            .collect();
+        let aslot = first_slot.saturating_sub(1);
+        let mut state = State {
+            interval_ms,
+            seed,
+            head_num: 0,
+            head_id: "0".repeat(40),
+            head_ms: GENESIS_MS + aslot * interval_ms,
+            aslot,
+            current_witness: String::new(),
+            recent_slots: u128::MAX,
+            lib: 0,
+            shuffled: Arc::new(Vec::new()),
+            next_shuffle: 0,
+            round: 0,
+            witnesses: witnesses.into_iter().map(Arc::new).collect(),
+            index: Arc::new(index),
+            prefix,
+        };
+        state.shuffle();
+        state
+    }
+
+    /// The witness of that name.
+    pub fn witness(&self, owner: &str) -> Option<&Arc<Witness>> {
+        self.index.get(owner).and_then(|i| self.witnesses.get(*i))
+    }
+
+    /// All witnesses in order of their ids.
+    pub fn witnesses(&self) -> &[Arc<Witness>] {
+        &self.witnesses
+    }
+
+    /// Whose slot it is, by the schedule in force.
+    pub fn scheduled(&self, slot: u64) -> &str {
+        match u64::try_from(self.shuffled.len()) {
+            Ok(n) if n > 0 => usize::try_from(slot % n)
+                .ok()
+                .and_then(|i| self.shuffled.get(i))
+                .map_or("", |s| s),
+            _ => "",
+        }
+    }
+
+    /// Start of a slot, Unix milliseconds.
+    pub fn slot_ms(&self, slot: u64) -> u64 {
+        GENESIS_MS + slot * self.interval_ms
+    }
+
+    fn edit(&mut self, owner: &str) -> Option<&mut Witness> {
+        let i = *self.index.get(owner)?;
+        self.witnesses.get_mut(i).map(Arc::make_mut)
+    }
+
+    /// The state after `block`, which must extend this one (the caller built it so).
+    pub(crate) fn apply(&self, block: &Block) -> State {
+        let mut next = self.clone();
+        let missed = block.slot.saturating_sub(self.aslot).saturating_sub(1);
+        for tx in &block.txs {
+            for effect in &tx.effects {
+                next.apply_effect(effect, self.head_ms);
+            }
+        }
+        // The node charges each skipped slot to its witness, save to the one who produces this very block.
+        if self.head_num > 0 {
+            for s in 1..=missed {
+                let owner = self.scheduled(self.aslot + s).to_owned();
+                if owner != block.witness
+                    && let Some(w) = next.edit(&owner)
+                {
+                    w.total_missed += 1;
+                }
+            }
+        }
+        let shift = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+        next.recent_slots = self.recent_slots.checked_shl(shift).unwrap_or(0) | 1;
+        next.head_num = block.num;
+        next.head_id.clone_from(&block.id);
+        next.head_ms = block.time_ms;
+        next.aslot = block.slot;
+        next.current_witness.clone_from(&block.witness);
+        if let Some(w) = next.edit(&block.witness) {
+            w.last_aslot = block.slot;
+            w.last_confirmed = block.num;
+        }
+        next.lib = next.irreversible().max(self.lib);
+        if next.head_num >= next.next_shuffle {
+            next.shuffle();
+        }
+        next
+    }
+
+    /// The 75 % rule: three quarters of the scheduled witnesses have confirmed it.
+    fn irreversible(&self) -> u64 {
+        let mut confirmed: Vec<u64> = self
+            .shuffled
+            .iter()
+            .filter_map(|n| self.witness(n))
+            .map(|w| w.last_confirmed)
+            .collect();
+        confirmed.sort_unstable();
+        let offset = confirmed.len() / 4;
+        confirmed.get(offset).copied().unwrap_or(0)
+    }
+
+    /// Draws the next round: the twenty with most votes and a key, and one of the others in turn; then shuffles them.
+    fn shuffle(&mut self) {
+        let mut able: Vec<&Arc<Witness>> = self
+            .witnesses
+            .iter()
+            .filter(|w| !w.signing_key.is_null())
+            .collect();
+        able.sort_by(|a, b| b.votes.cmp(&a.votes).then(a.id.cmp(&b.id)));
+        let rest = able.split_off(able.len().min(MAX_WITNESSES - 1));
+        let mut names: Vec<String> = able.iter().map(|w| w.owner.clone()).collect();
+        if !rest.is_empty() {
+            let turn = usize::try_from(self.round % rest.len() as u64).unwrap_or(0);
+            names.extend(rest.get(turn).map(|w| w.owner.clone()));
+        }
+        let mut rng = SplitMix(self.seed ^ self.head_num.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for i in (1..names.len()).rev() {
+            names.swap(i, rng.below(i + 1));
+        }
+        // With every key null nobody could ever produce again; the real node keeps the last schedule then.
+        if !names.is_empty() {
+            self.shuffled = Arc::new(names);
+        }
+        self.next_shuffle = self.head_num + self.shuffled.len().max(1) as u64;
+        self.round += 1;
+    }
+
+    /// What one accepted operation changes. `now_ms` is the time of the block before, as in the node's evaluators.
+    pub(crate) fn apply_effect(&mut self, effect: &Effect, now_ms: u64) {
+        match effect {
+            Effect::Update {
+                owner,
+                url,
+                key,
+                props,
+            } => {
+                if self.witness(owner).is_none() {
+                    let id = self.witnesses.len();
+                    Arc::make_mut(&mut self.index).insert(owner.clone(), id);
+                    self.witnesses
+                        .push(Arc::new(Witness::new(id, owner, *key, now_ms)));
+                }
+                if let Some(w) = self.edit(owner) {
+                    w.url.clone_from(url);
+                    w.signing_key = *key;
+                    if let Some(fee) = props["account_creation_fee"].as_str() {
+                        fee.clone_into(&mut w.account_creation_fee);
+                    }
+                    if let Some(size) = props["maximum_block_size"].as_u64() {
+                        w.maximum_block_size = u32::try_from(size).unwrap_or(u32::MAX);
+                    }
+                    let rate = props["sbd_interest_rate"]
+                        .as_u64()
+                        .or(props["hbd_interest_rate"].as_u64());
+                    if let Some(rate) = rate {
+                        w.interest_rate = u16::try_from(rate).unwrap_or(u16::MAX);
+                    }
+                }
+            }
+            Effect::Set { owner, props } => {
+                if let Some(w) = self.edit(owner) {
+                    for (name, value) in props {
+                        w.set_property(name, value, now_ms);
+                    }
+                }
+            }
+            Effect::Feed { publisher, price } => {
+                if let Some(w) = self.edit(publisher) {
+                    w.feed = price.clone();
+                    w.feed_ms = now_ms;
+                }
+            }
+        }
+    }
+
+    /// Text form of a key on this chain.
+    pub fn key_text(&self, key: &PublicKey) -> String {
+        key.to_text(self.prefix)
+    }
+}
+
+impl Witness {
+    /// A fresh witness with the properties that a test net starts with.
+    pub(crate) fn new(id: usize, owner: &str, signing_key: PublicKey, created_ms: u64) -> Witness {
+        Witness {
+            id,
+            owner: owner.to_owned(),
+            created_ms,
+            url: format!("http://{owner}"),
+            votes: 0,
+            signing_key,
+            account_creation_fee: "0.000 TESTS".to_owned(),
+            maximum_block_size: 65536,
+            interest_rate: 0,
+            subsidy_budget: 797,
+            subsidy_decay: 347_321,
+            feed: ("0.000 TESTS".to_owned(), "0.000 TESTS".to_owned()),
+            feed_ms: 0,
+            total_missed: 0,
+            last_aslot: 0,
+            last_confirmed: 0,
+        }
+    }
+
+    fn set_property(&mut self, name: &str, value: &[u8], now_ms: u64) {
+        match name {
+            "new_signing_key" => {
+                if let Ok(raw) = <[u8; 33]>::try_from(value) {
+                    self.signing_key = PublicKey::from_bytes(raw);
+                }
+            }
+            "url" => {
+                if let Some(url) = packed_string(value) {
+                    self.url = url;
+                }
+            }
+            "account_creation_fee" => {
+                if let Some((text, _)) = packed_asset(value) {
+                    self.account_creation_fee = text;
+                }
+            }
+            "maximum_block_size" => {
+                if let Ok(raw) = <[u8; 4]>::try_from(value) {
+                    self.maximum_block_size = u32::from_le_bytes(raw);
+                }
+            }
+            "sbd_interest_rate" | "hbd_interest_rate" => {
+                if let Ok(raw) = <[u8; 2]>::try_from(value) {
+                    self.interest_rate = u16::from_le_bytes(raw);
+                }
+            }
+            "sbd_exchange_rate" | "hbd_exchange_rate" => {
+                if let Some((base, used)) = packed_asset(value)
+                    && let Some((quote, _)) = value.get(used..).and_then(packed_asset)
+                {
+                    self.feed = (base, quote);
+                    self.feed_ms = now_ms;
+                }
+            }
+            "account_subsidy_budget" => {
+                if let Ok(raw) = <[u8; 4]>::try_from(value) {
+                    self.subsidy_budget = i64::from(i32::from_le_bytes(raw));
+                }
+            }
+            "account_subsidy_decay" => {
+                if let Ok(raw) = <[u8; 4]>::try_from(value) {
+                    self.subsidy_decay = u64::from(u32::from_le_bytes(raw));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A string in the packed form: length, then bytes.
+pub(crate) fn packed_string(bytes: &[u8]) -> Option<String> {
+    let (mut len, mut at) = (0usize, 0usize);
+    loop {
+        let b = *bytes.get(at)?;
+        len |= usize::from(b & 0x7f).checked_shl(u32::try_from(at * 7).ok()?)?;
+        at += 1;
+        if b & 0x80 == 0 {
+            break;
+        }
+        if at > 4 {
+            return None;
+        }
+    }
+    let body = bytes.get(at..)?;
+    (body.len() == len)
+        .then(|| String::from_utf8(body.to_vec()).ok())
+        .flatten()
+}
+
+/// An asset at the start of `bytes`, in the 16-byte legacy or the 12-byte hf26 form, as text and with its length.
+fn packed_asset(bytes: &[u8]) -> Option<(String, usize)> {
+    let amount = i64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+    let nai = u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?);
+    let (symbol, used) = match nai {
+        0x2320_bcbe | 0xbebc_2023 => ("TESTS".to_owned(), 12),
+        0x0320_bcbe | 0xbebc_2003 => ("TBD".to_owned(), 12),
+        _ => {
+            let raw = bytes.get(9..16)?;
+            let text: String = raw
+                .iter()
+                .take_while(|b| **b != 0)
+                .map(|b| char::from(*b))
+                .collect();
+            let own = match text.as_str() {
+                "SBD" | "HBD" | "TBD" => "TBD",
+                _ => "TESTS",
+            };
+            (own.to_owned(), 16)
+        }
+    };
+    let digits = format!("{:04}", amount.unsigned_abs());
+    let (whole, fraction) = digits.split_at(digits.len() - 3);
+    Some((
+        format!(
+            "{}{whole}.{fraction} {symbol}",
+            if amount < 0 { "-" } else { "" }
+        ),
+        used,
+    ))
+}
+
+/// A small seeded generator (SplitMix64): the same seed gives the same rounds on every machine.
+#[derive(Debug)]
+pub(crate) struct SplitMix(pub(crate) u64);
+
+impl SplitMix {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % n.max(1) as u64).unwrap_or(0)
+    }
+}

@@ -1,0 +1,139 @@
+//! The counters that this process itself keeps: webhook requests, alerts, truncation. Their names come from the table.
+
+use prometheus::core::Collector;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+
+use super::names::Name;
+
+/// HTTP statuses that the webhook can answer.
+pub const WEBHOOK_CODES: [u16; 10] = [200, 400, 401, 403, 405, 408, 411, 413, 429, 503];
+
+/// Counters of the webhook.
+#[derive(Debug, Clone)]
+pub struct Counters {
+    registry: Registry,
+    requests: IntCounterVec,
+    alerts: IntCounterVec,
+    truncated: IntCounter,
+}
+
+// === impl Counters ===
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Counters {
+    /// All at 0, every known series present.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let requests = register(&registry, vec_of(Name::WebhookRequests));
+        let alerts = register(&registry, vec_of(Name::WebhookAlerts));
+        let truncated = register(
+            &registry,
+            IntCounter::with_opts(opts(Name::WebhookTruncated))
+                .expect("the table's names are valid"),
+        );
+        let counters = Self {
+            registry,
+            requests,
+            alerts,
+            truncated,
+        };
+        for code in WEBHOOK_CODES {
+            counters
+                .requests
+                .with_label_values(&[code.to_string().as_str()]);
+        }
+        for (action, status, reason) in known_alerts() {
+            counters.alerts.with_label_values(&[action, status, reason]);
+        }
+        counters
+    }
+
+    /// A webhook request was answered with `code`.
+    pub fn request(&self, code: u16) {
+        self.requests
+            .with_label_values(&[code.to_string().as_str()])
+            .inc();
+    }
+
+    /// An alert was dealt with. All three values are from bounded sets.
+    pub fn alert(&self, action: &str, status: &str, reason: &str) {
+        self.alerts
+            .with_label_values(&[action, status, reason])
+            .inc();
+    }
+
+    /// Alertmanager says that it left `n` alerts out.
+    pub fn truncated(&self, n: u64) {
+        self.truncated.inc_by(n);
+    }
+
+    /// Requests answered with `code` so far.
+    #[must_use]
+    pub fn requests(&self, code: u16) -> u64 {
+        self.requests
+            .with_label_values(&[code.to_string().as_str()])
+            .get()
+    }
+
+    /// Alerts with this fate so far.
+    #[must_use]
+    pub fn alerts(&self, action: &str, status: &str, reason: &str) -> u64 {
+        self.alerts
+            .with_label_values(&[action, status, reason])
+            .get()
+    }
+
+    /// Alerts left out so far.
+    #[must_use]
+    pub fn truncated_so_far(&self) -> u64 {
+        self.truncated.get()
+    }
+
+    /// Appends the families to a page.
+    pub fn render(&self, page: &mut String) {
+        TextEncoder::new()
+            .encode_utf8(&self.registry.gather(), page)
+            .expect("families of the table are well formed and a string takes every write");
+    }
+}
+
+/// The fates that are worth a series from the start.
+fn known_alerts() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let fates = [
+        ("accepted", "ok"),
+        ("duplicate", "duplicate"),
+        ("ignored", "resolved"),
+        ("ignored", "missing_label"),
+        ("ignored", "malformed"),
+    ];
+    ["failover", "disable"]
+        .into_iter()
+        .flat_map(move |action| fates.into_iter().map(move |(s, r)| (action, s, r)))
+        .chain([
+            ("heartbeat", "accepted", "ok"),
+            ("heartbeat", "ignored", "unknown_source"),
+            ("drill", "accepted", "ok"),
+            ("other", "ignored", "not_actionable"),
+        ])
+}
+
+fn opts(name: Name) -> Opts {
+    Opts::new(name.metric().name, name.metric().help)
+}
+
+fn vec_of(name: Name) -> IntCounterVec {
+    IntCounterVec::new(opts(name), name.metric().labels).expect("the table's names are valid")
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("the table's names are unique");
+    collector
+}

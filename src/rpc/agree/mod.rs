@@ -1,0 +1,226 @@
+//! Agreement: the endpoints' reports of one tick → one view that enough providers share, or the named reason why there
+//! is none. Pure: time and the ids already known come in as arguments.
+//!
+//! 1. [`votes`]: which reports count at all (right chain, no head from the future), and what ids they name;
+//! 2. [`forks`]: who is on one fork, by the id at the highest common height;
+//! 3. freshness, against the highest head that a quorum *supports* (never against a lone head);
+//! 4. [`state`]: registered keys, url and props, read at settled heads;
+//! 5. [`chain`]: blocks, schedules, authorities.
+
+mod chain;
+mod forks;
+mod state;
+#[cfg(test)]
+mod tests;
+mod votes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::types::{Disagreement, EndpointReport, View};
+use crate::chain::BlockId;
+use crate::clock::Millis;
+use forks::{Group, Relation};
+use votes::{Vote, Votes};
+
+/// A head this far ahead of the local clock, plus one interval, is not believed.
+const FUTURE_MS: Millis = 5_000;
+/// An endpoint so many intervals behind the agreed head has no vote.
+const STALE_INTERVALS: Millis = 2;
+
+/// What agreement needs to know of the configuration and of the ticks before.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Providers that must agree.
+    pub quorum: usize,
+    /// The provider of each endpoint, by endpoint index: one vote each.
+    pub providers: Vec<String>,
+    /// Time between slots.
+    pub interval_ms: Millis,
+    /// The expected chain id, lower-case hex: an observation that names another has no vote. `None` trusts the caller.
+    pub chain_id: Option<String>,
+    /// Producers that endpoints at different heads differed about, and the head number that all fresh endpoints must
+    /// have passed before the difference counts as a disagreement. Kept by the pool.
+    pub disputes: BTreeMap<String, u64>,
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Distinct providers.
+    #[must_use]
+    pub fn provider_count(&self) -> usize {
+        self.providers.iter().collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether the quorum is a majority of the providers. Where it is not, no fresh answer may contradict.
+    #[must_use]
+    pub fn is_majority(&self) -> bool {
+        self.quorum.saturating_mul(2) > self.provider_count()
+    }
+}
+
+/// The view that enough providers share. `known(num)` = ids agreed in earlier ticks, to compare endpoints that have no
+/// height in common in this one.
+///
+/// # Errors
+/// The [`Disagreement`]: every kind of it means that nothing may be decided on this tick.
+pub fn agree(
+    rules: &Rules,
+    reports: &[EndpointReport],
+    known: &dyn Fn(u64) -> Option<BlockId>,
+    now_ms: Millis,
+) -> Result<View, Disagreement> {
+    let votes = Votes::count(rules, reports, now_ms);
+    let groups = forks::groups(rules, &votes.list, known);
+    let Some(best) = groups.first() else {
+        return Err(too_few(rules, &votes, 0, None));
+    };
+    if best.providers < rules.quorum {
+        return Err(no_quorum(rules, &votes, best, known));
+    }
+    // Only a provider with endpoints on both sides makes two groups with a quorum possible.
+    for other in &groups[1..] {
+        if other.providers >= rules.quorum {
+            if let Relation::Fork(height) = forks::relation(best.top, other.top, known) {
+                return Err(fork(height, best.top, other.top));
+            }
+        }
+    }
+    if !rules.is_majority() {
+        let outsider = votes.list.iter().find(|vote| {
+            !best.members.iter().any(|m| m.index == vote.index) && !is_stale(rules, best.top, vote)
+        });
+        if let Some(outsider) = outsider {
+            return Err(contradicted(best, outsider, known));
+        }
+    }
+    let voters: Vec<&Vote<'_>> = best
+        .members
+        .iter()
+        .copied()
+        .filter(|vote| !is_stale(rules, best.top, vote))
+        .collect();
+    let (head, head_slot) = chain::head(best.top, &voters);
+    Ok(View {
+        observed_at: now_ms,
+        irreversible: chain::irreversible(rules.quorum, &voters).min(head.num),
+        participation: chain::participation(&voters),
+        schedules: chain::schedules(rules, &voters),
+        producers: state::producers(rules, &voters)?,
+        blocks: chain::blocks(rules, &best.members, &votes.list, best.top),
+        active_keys: chain::active_keys(rules, &voters),
+        agreeing: votes::providers(voters.iter().copied()),
+        clock_offset: chain::clock_offset(reports),
+        head,
+        head_slot,
+    })
+}
+
+/// Behind by more than two intervals *and* by more than one block: after missed slots the newest block alone may be many
+/// intervals ahead of the one before, and hearing of it a moment later is not staleness.
+fn is_stale(rules: &Rules, top: &Vote<'_>, vote: &Vote<'_>) -> bool {
+    let behind = top.seen.head.time.saturating_sub(vote.seen.head.time);
+    behind > rules.interval_ms.saturating_mul(STALE_INTERVALS)
+        && vote.seen.head.num.saturating_add(1) < top.seen.head.num
+}
+
+fn no_quorum(
+    rules: &Rules,
+    votes: &Votes<'_>,
+    best: &Group<'_>,
+    known: &dyn Fn(u64) -> Option<BlockId>,
+) -> Disagreement {
+    let newest = votes.list.iter().max_by_key(|v| v.seen.head.time);
+    let newest = newest.unwrap_or(best.top);
+    let fresh: Vec<&Vote<'_>> = votes
+        .list
+        .iter()
+        .filter(|vote| !is_stale(rules, newest, vote))
+        .collect();
+    let count = votes::providers(fresh.iter().copied());
+    if count >= rules.quorum {
+        for (i, a) in fresh.iter().enumerate() {
+            for b in &fresh[i + 1..] {
+                if let Relation::Fork(height) = forks::relation(a, b, known) {
+                    return fork(height, a, b);
+                }
+            }
+        }
+    }
+    too_few(rules, votes, best.providers.min(count), Some(newest))
+}
+
+fn too_few(
+    rules: &Rules,
+    votes: &Votes<'_>,
+    fresh: usize,
+    newest: Option<&Vote<'_>>,
+) -> Disagreement {
+    let mut why = votes.troubles.clone();
+    for vote in &votes.list {
+        match newest {
+            Some(newest) if is_stale(rules, newest, vote) => why.push(format!(
+                "{}: head {} is {} blocks behind",
+                vote.provider,
+                vote.seen.head.num,
+                newest.seen.head.num.saturating_sub(vote.seen.head.num)
+            )),
+            Some(newest) if newest.index != vote.index && newest.provider != vote.provider => {
+                why.push(format!(
+                    "{}: head {} cannot be compared with the others yet",
+                    vote.provider, vote.seen.head.num
+                ));
+            }
+            _ => {}
+        }
+    }
+    if why.is_empty() {
+        why.push("no endpoint has answered yet".into());
+    }
+    Disagreement::TooFew {
+        fresh,
+        quorum: rules.quorum,
+        why: why.join("; "),
+    }
+}
+
+fn fork(height: u64, a: &Vote<'_>, b: &Vote<'_>) -> Disagreement {
+    Disagreement::Fork {
+        height,
+        detail: format!(
+            "{} says {}, {} says {}",
+            a.provider,
+            a.says(height),
+            b.provider,
+            b.says(height)
+        ),
+    }
+}
+
+fn contradicted(
+    best: &Group<'_>,
+    outsider: &Vote<'_>,
+    known: &dyn Fn(u64) -> Option<BlockId>,
+) -> Disagreement {
+    let conflict = best.members.iter().find_map(|m| {
+        if let Relation::Fork(height) = forks::relation(m, outsider, known) {
+            Some((m, height))
+        } else {
+            None
+        }
+    });
+    let detail = match conflict {
+        Some((member, height)) => format!(
+            "at block {height}, {} says {}, {} says {}",
+            member.provider,
+            member.says(height),
+            outsider.provider,
+            outsider.says(height)
+        ),
+        None => format!(
+            "head {} of {} cannot be compared with head {} of {} yet",
+            outsider.seen.head.num, outsider.provider, best.top.seen.head.num, best.top.provider
+        ),
+    };
+    Disagreement::Contradicted { detail }
+}

@@ -1,0 +1,329 @@
+//! One endpoint: calls in, replies out, within limits. Owns its HTTP clients, remembers whether it takes batches and
+//! how long it asked to be left alone. Knows JSON-RPC, but not what any reply means.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use reqwest::{Certificate, Url};
+
+use super::failure::failure;
+use super::jsonrpc::{self, Parsed};
+use super::redirect::is_loopback;
+use super::transport::{Facts, Kind, Transport};
+use super::types::{EndpointError, RpcOutcome};
+use crate::chain::{Call, Reply};
+use crate::clock::{Millis, Stopwatch};
+use crate::config::EndpointConfig;
+
+/// Calls of one HTTP request. Gateways refuse long batches; hived's default is far above.
+const CHUNK: usize = 50;
+/// `Retry-After` is honoured for so long at most: an endpoint must not be able to silence itself for a day.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+/// An ask of several HTTP requests may take so many hard limits in all.
+const LIMITS_PER_ASK: usize = 4;
+/// "No certificate seen yet" in the atomic below.
+const NO_EXPIRY: i64 = i64::MIN;
+
+/// One RPC URL.
+pub struct Endpoint {
+    url: Url,
+    label: String,
+    soft: Duration,
+    hard: Duration,
+    /// False once it refused a batch, or when the dialect has none.
+    batches: AtomicBool,
+    transport: Transport,
+    rest: Mutex<Option<Rest>>,
+    certificate_expiry: AtomicI64,
+}
+
+#[derive(Clone, Copy)]
+struct Rest {
+    since: Stopwatch,
+    length: Duration,
+}
+
+/// A full set of replies, in the order of the calls.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// One per call.
+    pub replies: Vec<Reply>,
+    /// From the first byte sent to the last byte read, over all HTTP requests of the ask.
+    pub latency: Duration,
+    /// HTTP `Date` minus the local clock at receipt, milliseconds; nodes asked directly send none.
+    pub clock_offset: Option<Millis>,
+}
+
+/// An endpoint cannot be used as configured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("endpoint {label}: {problem}")]
+pub struct EndpointSetupError {
+    /// Its label (no credentials).
+    pub label: String,
+    /// What to change.
+    pub problem: String,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint as configured. `batches`: whether the dialect takes JSON-RPC batches. Nothing is sent yet.
+    pub fn new(config: &EndpointConfig, batches: bool) -> Result<Self, EndpointSetupError> {
+        Self::with_roots(config, batches, &[])
+    }
+
+    /// Like [`Endpoint::new`], trusting the given root certificates (PEM) besides the system's.
+    pub fn with_roots(
+        config: &EndpointConfig,
+        batches: bool,
+        roots_pem: &[&[u8]],
+    ) -> Result<Self, EndpointSetupError> {
+        let problem = |problem: String| EndpointSetupError {
+            label: config.label.clone(),
+            problem,
+        };
+        let url = Url::parse(&config.url).map_err(|e| problem(format!("no valid URL ({e})")))?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) || config.allow_insecure => {}
+            "http" => {
+                return Err(problem(
+                    "http:// beyond this machine can be read and changed on the way: use https://, \
+                     or set allow_insecure: true"
+                        .into(),
+                ));
+            }
+            other => {
+                return Err(problem(format!(
+                    "{other}:// is neither https:// nor http://"
+                )));
+            }
+        }
+        let roots = roots_pem
+            .iter()
+            .map(|pem| Certificate::from_pem(pem))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| problem("a root certificate is no PEM certificate".into()))?;
+        Ok(Self {
+            url,
+            label: config.label.clone(),
+            soft: config.soft_timeout.min(config.hard_timeout),
+            hard: config.hard_timeout,
+            batches: AtomicBool::new(batches),
+            transport: Transport::new(roots).map_err(problem)?,
+            rest: Mutex::new(None),
+            certificate_expiry: AtomicI64::new(NO_EXPIRY),
+        })
+    }
+
+    /// The URL without credentials, query and fragment.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// After this long a quorum is not kept waiting for it.
+    #[must_use]
+    pub fn soft_limit(&self) -> Duration {
+        self.soft
+    }
+
+    /// The hard limit of one request.
+    #[must_use]
+    pub fn hard_limit(&self) -> Duration {
+        self.hard
+    }
+
+    /// https, or this machine.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.url.scheme() == "https" || is_loopback(&self.url)
+    }
+
+    /// Expiry of the certificate last seen, Unix seconds.
+    #[must_use]
+    pub fn certificate_expiry(&self) -> Option<i64> {
+        Some(self.certificate_expiry.load(Ordering::Relaxed)).filter(|at| *at != NO_EXPIRY)
+    }
+
+    /// How long it still wants to be left alone (`Retry-After`, at most a minute).
+    #[must_use]
+    pub fn resting(&self) -> Option<Duration> {
+        let rest = (*lock(&self.rest))?;
+        rest.length
+            .checked_sub(rest.since.elapsed())
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Asks `calls` in order: one HTTP request where batches are taken (50 calls each), else one after another.
+    /// A proper JSON-RPC error is a [`Reply`]; everything else that goes wrong is an error. While it rests, the
+    /// answer is [`RpcOutcome::Skipped`] and nothing is sent.
+    pub async fn ask(&self, calls: &[Call]) -> Result<Answers, EndpointError> {
+        if let Some(left) = self.resting() {
+            return Err(failure(
+                RpcOutcome::Skipped,
+                format!(
+                    "asked to be left alone for another {} s",
+                    left.as_secs() + 1
+                ),
+            ));
+        }
+        let requests = if self.batches.load(Ordering::Relaxed) {
+            calls.len().div_ceil(CHUNK)
+        } else {
+            calls.len()
+        };
+        let watch = Stopwatch::start();
+        let limit = self.limit_of(requests);
+        let mut clock_offset = None;
+        let asked = tokio::time::timeout(limit, self.ask_all(calls, &mut clock_offset)).await;
+        let replies = asked.unwrap_or_else(|_| Err(timed_out(limit)))?;
+        Ok(Answers {
+            replies,
+            latency: watch.elapsed(),
+            clock_offset,
+        })
+    }
+
+    /// Sends one call once, over a fresh connection and whatever `Retry-After` said: a broadcast is worth one try,
+    /// and is never repeated here.
+    pub async fn send_once(&self, call: &Call) -> Result<Reply, EndpointError> {
+        let mut offset = None;
+        let sent = self.exchange(jsonrpc::single(call), Kind::Broadcast, &mut offset);
+        let body = tokio::time::timeout(self.hard, sent)
+            .await
+            .unwrap_or_else(|_| Err(timed_out(self.hard)))?;
+        let mut replies = into_replies(jsonrpc::parse_single(&body))?;
+        replies
+            .pop()
+            .ok_or_else(|| failure(RpcOutcome::Malformed, "no reply"))
+    }
+
+    fn limit_of(&self, requests: usize) -> Duration {
+        let factor = u32::try_from(requests.clamp(1, LIMITS_PER_ASK)).unwrap_or(1);
+        self.hard.saturating_mul(factor)
+    }
+
+    async fn ask_all(
+        &self,
+        calls: &[Call],
+        offset: &mut Option<Millis>,
+    ) -> Result<Vec<Reply>, EndpointError> {
+        let mut replies = Vec::with_capacity(calls.len());
+        for chunk in calls.chunks(CHUNK) {
+            replies.extend(self.ask_chunk(chunk, offset).await?);
+        }
+        Ok(replies)
+    }
+
+    async fn ask_chunk(
+        &self,
+        calls: &[Call],
+        offset: &mut Option<Millis>,
+    ) -> Result<Vec<Reply>, EndpointError> {
+        if let [call] = calls {
+            return Ok(vec![self.ask_one(call, offset).await?]);
+        }
+        let mut refused = false;
+        if self.batches.load(Ordering::Relaxed) {
+            let body = self.read(jsonrpc::batch(calls), offset).await?;
+            match jsonrpc::parse_batch(&body, calls.len()) {
+                Parsed::NoBatches => refused = true,
+                other => return into_replies(other),
+            }
+        }
+        let mut replies = Vec::with_capacity(calls.len());
+        for call in calls {
+            replies.push(self.ask_one(call, offset).await?);
+            // Only now is it sure that the endpoint works and it was the batch that it refused.
+            if refused {
+                self.batches.store(false, Ordering::Relaxed);
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn ask_one(
+        &self,
+        call: &Call,
+        offset: &mut Option<Millis>,
+    ) -> Result<Reply, EndpointError> {
+        let body = self.read(jsonrpc::single(call), offset).await?;
+        into_replies(jsonrpc::parse_single(&body))?
+            .pop()
+            .ok_or_else(|| failure(RpcOutcome::Malformed, "no reply"))
+    }
+
+    /// One question within the hard limit.
+    async fn read(
+        &self,
+        body: Vec<u8>,
+        offset: &mut Option<Millis>,
+    ) -> Result<Vec<u8>, EndpointError> {
+        tokio::time::timeout(self.hard, self.exchange(body, Kind::Read, offset))
+            .await
+            .unwrap_or_else(|_| Err(timed_out(self.hard)))
+    }
+
+    async fn exchange(
+        &self,
+        body: Vec<u8>,
+        kind: Kind,
+        offset: &mut Option<Millis>,
+    ) -> Result<Vec<u8>, EndpointError> {
+        let mut facts = Facts::default();
+        let received = self
+            .transport
+            .post(&self.url, &body, kind, &mut facts)
+            .await;
+        if let Some(expiry) = facts.certificate_expiry {
+            self.certificate_expiry.store(expiry, Ordering::Relaxed);
+        }
+        *offset = facts.clock_offset.or(*offset);
+        if let (Err(error), Some(length)) = (&received, facts.retry_after) {
+            if matches!(
+                error.outcome,
+                RpcOutcome::RateLimited | RpcOutcome::ServerError
+            ) {
+                *lock(&self.rest) = Some(Rest {
+                    since: Stopwatch::start(),
+                    length: length.min(LONGEST_REST),
+                });
+            }
+        }
+        received
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold credentials.
+        f.debug_struct("Endpoint")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+fn into_replies(parsed: Parsed) -> Result<Vec<Reply>, EndpointError> {
+    match parsed {
+        Parsed::Replies(replies) => Ok(replies),
+        Parsed::NoBatches => Err(failure(RpcOutcome::Malformed, "the reply is no batch")),
+        Parsed::Malformed(why) => Err(failure(RpcOutcome::Malformed, why)),
+    }
+}
+
+fn timed_out(limit: Duration) -> EndpointError {
+    failure(
+        RpcOutcome::Timeout,
+        format!("no complete answer within {} ms", limit.as_millis()),
+    )
+}
+
+/// A poisoned lock only means that a panic happened elsewhere; the data is a plain value and stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

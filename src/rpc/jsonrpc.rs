@@ -1,0 +1,232 @@
+//! JSON-RPC 2.0 framing: calls → body, body → replies. Pure; knows nothing of HTTP or of any chain.
+
+use serde_json::{Value, json};
+
+use crate::chain::{Call, Reply, RpcFault};
+
+/// What a body turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Parsed {
+    /// One reply per call, in the order of the calls.
+    Replies(Vec<Reply>),
+    /// A batch was asked and something other than an array came back: this endpoint takes no batches.
+    NoBatches,
+    /// Not JSON-RPC: what is wrong with it (never its content).
+    Malformed(String),
+}
+
+/// The body that asks one call. Its id is 1.
+pub(super) fn single(call: &Call) -> Vec<u8> {
+    request(call, 1).to_string().into_bytes()
+}
+
+/// The body that asks several calls in order. Ids count from 1.
+pub(super) fn batch(calls: &[Call]) -> Vec<u8> {
+    let requests = calls.iter().zip(1_u64..).map(|(c, id)| request(c, id));
+    Value::Array(requests.collect()).to_string().into_bytes()
+}
+
+/// The answer to [`single`].
+pub(super) fn parse_single(body: &[u8]) -> Parsed {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) => return not_json(&error, body),
+    };
+    // A gateway that knows one call only may still wrap its answer.
+    let value = match value {
+        Value::Array(mut list) if list.len() == 1 => list.remove(0),
+        other => other,
+    };
+    match (reply(&value), id_of(&value)) {
+        (Some(Ok(_)), id) if id != Some(1) => {
+            Parsed::Malformed("the reply carries another request's id".into())
+        }
+        (Some(reply), _) => Parsed::Replies(vec![reply]),
+        (None, _) => Parsed::Malformed("the reply has neither result nor error".into()),
+    }
+}
+
+/// The answer to [`batch`] of `count` calls: matched by id, in whatever order it came.
+pub(super) fn parse_batch(body: &[u8], count: usize) -> Parsed {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) => return not_json(&error, body),
+    };
+    let Value::Array(list) = value else {
+        return Parsed::NoBatches;
+    };
+    let mut slots: Vec<Option<Reply>> = vec![None; count];
+    for item in &list {
+        let slot = id_of(item)
+            .and_then(|id| usize::try_from(id).ok())
+            .and_then(|id| id.checked_sub(1))
+            .and_then(|index| slots.get_mut(index));
+        match (slot, reply(item)) {
+            (Some(slot @ None), Some(reply)) => *slot = Some(reply),
+            (Some(Some(_)), _) => return Parsed::Malformed("one id was answered twice".into()),
+            (None, Some(_)) => {
+                return Parsed::Malformed("a reply carries an id that was not asked".into());
+            }
+            (_, None) => {
+                return Parsed::Malformed("a reply has neither result nor error".into());
+            }
+        }
+    }
+    match slots.into_iter().collect::<Option<Vec<Reply>>>() {
+        Some(replies) => Parsed::Replies(replies),
+        None => Parsed::Malformed(format!("{} of {count} calls were answered", list.len())),
+    }
+}
+
+fn request(call: &Call, id: u64) -> Value {
+    // `params` is always sent: nodes refuse a request without it.
+    json!({"jsonrpc": "2.0", "id": id, "method": call.method, "params": call.params})
+}
+
+fn reply(value: &Value) -> Option<Reply> {
+    let object = value.as_object()?;
+    match (object.get("error"), object.get("result")) {
+        (Some(error), _) if !error.is_null() => Some(Err(fault(error))),
+        (_, Some(result)) => Some(Ok(result.clone())),
+        _ => None,
+    }
+}
+
+fn fault(error: &Value) -> RpcFault {
+    RpcFault {
+        code: error.get("code").and_then(integer).unwrap_or(0),
+        message: error
+            .get("message")
+            .and_then(Value::as_str)
+            .or_else(|| error.as_str())
+            .unwrap_or_default()
+            .to_owned(),
+        data: error.get("data").cloned().unwrap_or(Value::Null),
+    }
+}
+
+fn id_of(value: &Value) -> Option<i64> {
+    value.get("id").and_then(integer)
+}
+
+/// Integers come as numbers or as text: fc prints large ones as text, some gateways all of them.
+fn integer(value: &Value) -> Option<i64> {
+    value
+        .as_i64()
+        .or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+}
+
+fn not_json(error: &serde_json::Error, body: &[u8]) -> Parsed {
+    Parsed::Malformed(if body.is_empty() {
+        "the body is empty".into()
+    } else if error.is_eof() {
+        "the JSON is cut off".into()
+    } else if body
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace())
+        .is_some_and(|byte| *byte == b'<')
+    {
+        "HTML came instead of JSON (a proxy or a web page answers there)".into()
+    } else {
+        format!(
+            "not JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ok(value: Value) -> Reply {
+        Ok(value)
+    }
+
+    #[test]
+    fn batches_match_by_id_in_any_order() {
+        let body = br#"[{"id":2,"result":null},{"id":"1","result":{"a":1}}]"#;
+        assert_eq!(
+            parse_batch(body, 2),
+            Parsed::Replies(vec![ok(json!({"a": 1})), ok(Value::Null)])
+        );
+    }
+
+    #[test]
+    fn errors_inside_a_batch_stay_with_their_call() {
+        let body = br#"[{"id":1,"error":{"code":"-32000","message":"m","data":{"code":10}}},{"id":2,"result":1}]"#;
+        let Parsed::Replies(replies) = parse_batch(body, 2) else {
+            panic!("not parsed");
+        };
+        let fault = replies[0].as_ref().expect_err("an error");
+        assert_eq!(
+            (fault.code, fault.message.as_str(), &fault.data),
+            (-32000, "m", &json!({"code": 10}))
+        );
+        assert_eq!(replies[1], ok(json!(1)));
+    }
+
+    #[test]
+    fn odd_bodies_have_their_verdict() {
+        let malformed: [(&[u8], &str); 8] = [
+            (b"", "the body is empty"),
+            (
+                b"<html>secret</html>",
+                "HTML came instead of JSON (a proxy or a web page answers there)",
+            ),
+            (br#"[{"id":1,"res"#, "the JSON is cut off"),
+            (b"nonsense", "not JSON (line 1, column 2)"),
+            (br#"[{"id":1,"result":1}]"#, "1 of 2 calls were answered"),
+            (
+                br#"[{"id":1,"result":1},{"id":1,"result":2}]"#,
+                "one id was answered twice",
+            ),
+            (
+                br#"[{"id":7,"result":1}]"#,
+                "a reply carries an id that was not asked",
+            ),
+            (br#"[{"id":1}]"#, "a reply has neither result nor error"),
+        ];
+        for (body, why) in malformed {
+            assert_eq!(parse_batch(body, 2), Parsed::Malformed(why.into()));
+        }
+        for body in [&br#"{"error":{"code":-32600}}"#[..], b"7", b"null"] {
+            assert_eq!(parse_batch(body, 2), Parsed::NoBatches);
+        }
+    }
+
+    #[test]
+    fn a_single_result_needs_its_own_id_but_an_error_does_not() {
+        assert_eq!(
+            parse_single(br#"{"id":1,"error":null,"result":3}"#),
+            Parsed::Replies(vec![ok(json!(3))])
+        );
+        assert!(matches!(
+            parse_single(br#"{"id":2,"result":3}"#),
+            Parsed::Malformed(_)
+        ));
+        let Parsed::Replies(replies) = parse_single(br#"{"id":null,"error":"no"}"#) else {
+            panic!("not parsed");
+        };
+        assert_eq!(replies[0].as_ref().expect_err("an error").message, "no");
+        assert!(matches!(parse_single(b"[]"), Parsed::Malformed(_)));
+    }
+
+    #[test]
+    fn requests_always_carry_params_and_count_their_ids() {
+        let call = |method: &str| Call {
+            method: method.into(),
+            params: json!([]),
+        };
+        let value: Value =
+            serde_json::from_slice(&batch(&[call("a"), call("b")])).expect("it is JSON");
+        assert_eq!(
+            value,
+            json!([
+                {"jsonrpc":"2.0","id":1,"method":"a","params":[]},
+                {"jsonrpc":"2.0","id":2,"method":"b","params":[]},
+            ])
+        );
+    }
+}
