@@ -42,6 +42,8 @@ pub(crate) struct RigConfig {
     /// Added to the producer.
     pub(crate) producer_extra: String,
     pub(crate) seed: u64,
+    /// Ports of web and control; 0 = any (then only the in-process `App` knows them).
+    pub(crate) ports: (u16, u16),
 }
 
 impl Default for RigConfig {
@@ -59,6 +61,7 @@ impl Default for RigConfig {
             actuator: "armed: true".into(),
             producer_extra: String::new(),
             seed: 7,
+            ports: (0, 0),
         }
     }
 }
@@ -176,14 +179,16 @@ impl Rig {
             "      - {method: witness_update, key_files: [alice-active.wif]}\n"
         };
         format!(
-            "web: {{listen: \"127.0.0.1:0\"}}\n\
-             control: {{listen: \"127.0.0.1:0\", token_file: control.token}}\n\
+            "web: {{listen: \"127.0.0.1:{}\"}}\n\
+             control: {{listen: \"127.0.0.1:{}\", token_file: control.token}}\n\
              state_file: slotkeeper.db\n\
              chains:\n  - name: devnet\n    protocol: {}\n    chain_id: \"{}\"\n    address_prefix: TST\n    \
              core_symbol: TESTS\n    block_interval: {}ms\n    poll_interval: {}ms\n{quorum}    endpoints:\n{endpoints}\
              producers:\n  - chain: devnet\n    name: {ALICE}\n    keys:\n{keys}    authority:\n      \
              - {{method: witness_set_properties, key_files: [{}]}}\n{active}{}\
              actuator: {{{}}}\n{}\n",
+            c.ports.0,
+            c.ports.1,
             c.protocol,
             slotkeeper::hex::encode(&slotkeeper::chain::graphene::TESTNET_CHAIN_ID),
             c.interval_ms,
@@ -263,9 +268,23 @@ impl Rig {
         self.until("slots of alice pass", |rig| count(rig) >= before + n).await;
     }
 
+    fn web(&self) -> String {
+        match &self.app {
+            Some(app) => app.web_address().to_string(),
+            None => format!("127.0.0.1:{}", self.config.ports.0),
+        }
+    }
+
+    fn control(&self) -> String {
+        match &self.app {
+            Some(app) => app.control_address().to_string(),
+            None => format!("127.0.0.1:{}", self.config.ports.1),
+        }
+    }
+
     /// GET on the public listener; `Null` when there is no answer or no JSON.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let url = format!("http://{}{path}", self.app().web_address());
+        let url = format!("http://{}{path}", self.web());
         match reqwest::get(url).await {
             Ok(answer) => answer.json().await.unwrap_or(Value::Null),
             Err(_) => Value::Null,
@@ -274,21 +293,51 @@ impl Rig {
 
     /// The metrics page.
     pub(crate) async fn metrics(&self) -> String {
-        let url = format!("http://{}/metrics", self.app().web_address());
+        let url = format!("http://{}/metrics", self.web());
         reqwest::get(url).await.expect("metrics").text().await.expect("text")
     }
 
     /// POST on the control listener.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let url = format!("http://{}{path}", self.app().control_address());
+        self.try_post(path, body).await.expect("control answers")
+    }
+
+    /// [`Self::post`], `None` when nobody answers.
+    pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let url = format!("http://{}{path}", self.control());
         let answer = reqwest::Client::new()
             .post(url)
             .bearer_auth("test-token")
             .json(body)
             .send()
             .await
-            .expect("control answers");
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+            .ok()?;
+        Some((answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null)))
+    }
+
+    /// slotkeeper as a process of its own, with `environment` added. Needs fixed `ports`.
+    pub(crate) fn spawn_process(&self, environment: &[(&str, &str)]) -> tokio::process::Child {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.directory.path().join("run.log"))
+            .expect("log");
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
+            .arg("run")
+            .arg("--config.file")
+            .arg(self.config_file())
+            .envs(environment.iter().copied())
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("slotkeeper starts")
+    }
+
+    /// What a spawned slotkeeper has written.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("run.log")).unwrap_or_default()
     }
 
     pub(crate) async fn stop(mut self) {
@@ -309,4 +358,12 @@ pub(crate) fn series(page: &str, name: &str, labels: &[&str]) -> Option<f64> {
         })
         .and_then(|line| line.rsplit(' ').next())
         .and_then(|value| value.parse().ok())
+}
+
+/// Two ports that are free now.
+pub(crate) fn free_ports() -> (u16, u16) {
+    let hold = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (a, b) = (hold(), hold());
+    let port = |l: &std::net::TcpListener| l.local_addr().expect("address").port();
+    (port(&a), port(&b))
 }
