@@ -369,7 +369,7 @@ impl Call {
                     .unwrap_or(FIND_LIMIT)
                     .min(FIND_LIMIT);
                 let mut all: Vec<_> = view.state.witnesses().iter().collect();
-                all.sort_by(|a, b| b.votes.cmp(&a.votes));
+                all.sort_by_key(|w| std::cmp::Reverse(w.votes));
                 all.iter()
                     .take(limit)
                     .map(|w| view.witness(&w.owner, false))

@@ -1,10 +1,11 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
-mod fixtures;
 mod captures;
+mod commands;
 mod config;
 mod devnet;
+mod fixtures;
 mod key_files;
 mod node_answers;
 mod signing;

@@ -6,7 +6,7 @@ use slotkeeper::chain::Protocol;
 use super::{call, client, post, start};
 
 /// The captures of one chain.
-fn captures(name: &str) -> Value {
+pub(super) fn captures(name: &str) -> Value {
     let path = format!(
         "{}/tests/data/vectors/{name}-rpc-captures.json",
         env!("CARGO_MANIFEST_DIR")
