@@ -98,7 +98,7 @@ fn read(args: &RunArgs) -> Result<Config, CliError> {
 /// One life after another: a reload is a stop and a start within the process, the way every start is tested. What was
 /// under way is resumed from the journal.
 async fn live(args: &RunArgs, mut config: Config) -> CliResult {
-    let mut reloaded = None;
+    let mut reloaded = false;
     loop {
         let options = Options {
             reloaded,
@@ -113,7 +113,7 @@ async fn live(args: &RunArgs, mut config: Config) -> CliResult {
             End::Stop => return Ok(()),
             End::Reload(fresh) => {
                 config = *fresh;
-                reloaded = Some(true);
+                reloaded = true;
             }
         }
     }
@@ -138,8 +138,6 @@ async fn until_end(args: &RunArgs, app: &mut App) -> Result<End, CliError> {
                 tracing::info!(file = %args.config_file.display(), "configuration reloaded");
                 if let Some(asked) = asked {
                     asked.answer(Ok(()));
-                    // Let the answer leave before its listener does.
-                    app.drain_answers().await;
                 }
                 return Ok(End::Reload(Box::new(fresh)));
             }

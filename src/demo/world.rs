@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::app::App;
+use crate::app::{App, Options};
 use crate::chain::Protocol;
 use crate::demo::monitoring::{Monitored, Monitoring};
 use crate::devnet::chain::{active_key, node_key};
@@ -74,7 +74,12 @@ impl World {
         let token_file = write_secrets(directory.path())?;
         let file = directory.path().join("slotkeeper.yml");
         std::fs::write(&file, slotkeeper_yml(config, &ports, &devnet)?)?;
-        let app = App::start(crate::config::load(&file)?).await?;
+        // A fresh state file and `armed: true` would hold for two minutes, in case the file was lost: here it was not.
+        let options = Options {
+            missing_state_hold: std::time::Duration::ZERO,
+            ..Options::default()
+        };
+        let app = App::start(crate::config::load(&file)?, options).await?;
         let monitoring = if config.monitoring {
             let monitored = Monitored {
                 web: loopback(ports.web),

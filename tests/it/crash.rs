@@ -20,10 +20,15 @@ async fn killed_after(step: &'static str, seed: u64) {
         seed,
         ports: free_ports(),
         extra: "guard: {mode: off}".into(),
+        // Armed by hand: `armed: true` with a fresh state file holds off for two minutes.
+        actuator: "armed: false".into(),
         ..RigConfig::default()
     })
     .await;
     let mut doomed = rig.spawn_process(&[("SLOTKEEPER_CRASH_AFTER", step)]);
+    rig.until_status("able", |s| s["producers"][0]["able"] == true).await;
+    let (code, _) = rig.post("/api/v1/arm", &serde_json::json!({})).await;
+    assert!(code < 300, "{code}");
     rig.until_able().await;
     rig.devnet.crash_node("A").expect("crash");
     rig.until_status("the fault stands", |s| s["producers"][0]["consecutive_missed"].as_u64() >= Some(1))

@@ -242,9 +242,12 @@ async fn two_instances_never_ping_pong() {
     let twin_file = rig.directory.path().join("twin.yml");
     let yaml = rig.yaml().replace("state_file: slotkeeper.db", "state_file: twin.db");
     std::fs::write(&twin_file, yaml).expect("config");
-    let twin = slotkeeper::app::App::start(slotkeeper::config::load(&twin_file).expect("config"))
-        .await
-        .expect("the twin starts");
+    let options = slotkeeper::app::Options {
+        missing_state_hold: std::time::Duration::ZERO,
+        ..slotkeeper::app::Options::default()
+    };
+    let config = slotkeeper::config::load(&twin_file).expect("config");
+    let twin = slotkeeper::app::App::start(config, options).await.expect("the twin starts");
     rig.until_able().await;
     rig.devnet.crash_node("A").expect("crash");
     let b = rig.key("B");

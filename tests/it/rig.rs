@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use slotkeeper::app::App;
+use slotkeeper::app::{App, Options};
 use slotkeeper::chain::Protocol;
 use slotkeeper::clock::Stopwatch;
 use slotkeeper::devnet::chain::{active_key, node_key};
@@ -113,7 +113,11 @@ impl Rig {
 
     pub(crate) async fn start_app(&mut self) {
         let config = slotkeeper::config::load(&self.config_file()).expect("a valid config");
-        self.app = Some(App::start(config).await.expect("slotkeeper starts"));
+        let options = Options {
+            missing_state_hold: Duration::ZERO,
+            ..Options::default()
+        };
+        self.app = Some(App::start(config, options).await.expect("slotkeeper starts"));
     }
 
     /// Stops slotkeeper the orderly way and starts it again on the same state file.
