@@ -132,6 +132,13 @@ fn binds(interlock: &Interlock, facts: &Facts) -> Binds {
     match facts.request.cause {
         Cause::Webhook => interlock.webhook,
         Cause::Guard => interlock.guard,
+        // An operator names no fence, but the key he saw when he spoke is kept as one: a command that had to wait must
+        // not strike a key that has taken over meanwhile.
+        Cause::Operator
+            if interlock.name == Reason::FenceMismatch && facts.request.fence.is_some() =>
+        {
+            Binds::Denies
+        }
         Cause::Operator => interlock.operator,
         // A drill goes the webhook's way and reports everything, but wants no real fault and no real fence.
         Cause::Drill => match interlock.webhook {
@@ -156,3 +163,6 @@ fn out_of_date(facts: &Facts) -> bool {
     facts.request.cause == Cause::Operator
         && facts.now.saturating_sub(facts.request.received_at) > rules.max_alert_age
 }
+
+#[cfg(test)]
+mod tests;

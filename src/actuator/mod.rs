@@ -29,6 +29,8 @@ mod crash;
 pub mod decide;
 mod driver;
 pub mod facts;
+#[cfg(test)]
+mod fixture;
 mod gather;
 pub mod handle;
 pub mod interlocks;

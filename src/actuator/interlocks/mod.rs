@@ -127,3 +127,6 @@ fn unknown(why: impl Into<String>) -> Said {
 fn no_view() -> Said {
     unknown("no agreed view to judge by")
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ fn config(seed: u64, others: usize) -> ChainConfig {
         witness: "alice".to_owned(),
         nodes: vec!["A".to_owned(), "B".to_owned()],
         others,
+        idle: 0,
         total_missed: 0,
     }
 }
