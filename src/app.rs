@@ -2,6 +2,7 @@
 //! that knows all of them; it decides nothing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
@@ -328,7 +329,12 @@ async fn load_keys(
 ) -> anyhow::Result<BTreeMap<(String, String), actuator::Keyring>> {
     let config = Arc::clone(config);
     let rings = tokio::task::spawn_blocking(move || {
-        actuator::load_keyrings(&config, &|file| PassphraseSource::from_environment(file))
+        // A daemon has no terminal; somebody who starts it by hand may be asked.
+        let prompt = std::io::stdin().is_terminal();
+        actuator::load_keyrings(&config, &|file| {
+            let file = file.map(Path::to_owned);
+            PassphraseSource::with_variables(file, |name| std::env::var_os(name), prompt)
+        })
     });
     Ok(rings.await?)
 }
