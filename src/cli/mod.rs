@@ -2,9 +2,16 @@
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 usage or config. Data goes to stdout, everything else to stderr.
 
+mod check_config;
+mod client;
 mod completions;
+mod devnet;
+mod follow;
 mod keys;
+mod operate;
 mod passphrase;
+mod status;
+mod table;
 mod tx;
 
 use std::ffi::OsString;
@@ -29,10 +36,17 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    CheckConfig(check_config::CheckConfigArgs),
+    Status(status::StatusArgs),
+    Arm(operate::ArmArgs),
+    Disarm(operate::DisarmArgs),
+    Producer(operate::ProducerArgs),
     /// Make, import and look at key files.
     Keys(keys::KeysArgs),
     /// Sign transactions offline, for audits and air-gapped machines.
     Tx(tx::TxArgs),
+    /// Run a simulated chain that speaks the real RPC dialects.
+    Devnet(devnet::DevnetArgs),
     /// Print the completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -66,8 +80,14 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Arm(args) => operate::arm(&args),
+        Command::Disarm(args) => operate::disarm(&args),
+        Command::Producer(args) => operate::producer(&args),
         Command::Keys(args) => keys::run(args),
         Command::Tx(args) => tx::run(args),
+        Command::Devnet(args) => devnet::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     let (code, error) = match result {

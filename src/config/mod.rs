@@ -38,6 +38,14 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     parse(&text, base).map_err(|e| e.in_file(path))
 }
 
+/// Reads a duration as the config file does: `500ms`, `30s`, `1m`, `2h`, `1d`.
+///
+/// # Errors
+/// A sentence about what is expected.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    scalars::parse_span(text)
+}
+
 /// Checks the text of a config file whose relative paths count from `base_dir`.
 ///
 /// # Errors

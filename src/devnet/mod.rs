@@ -2,10 +2,10 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`state`], [`chain`], [`nodes`] | the chain itself: rounds, slots, blocks, forks, who produces; pure, time comes in as an argument |
-//! | [`verify`] | what a node checks before it takes a transaction |
+//! | [`state`], [`witness`], [`chain`], `branch`, `fork`, `intake`, [`nodes`] | the chain itself: rounds, slots, blocks, forks, who produces; pure, time comes in as an argument |
+//! | [`transaction`], `verify` | how a transaction is read, and what a node checks before it takes a transaction |
 //! | `codec`, `time` | bytes and times |
-//! | `dialect`, `errors`, `reads`, `rpc` | the real nodes' words: names, errors, replies, methods |
+//! | `dialect`, `errors`, `reads`, `rpc`, `methods` | the real nodes' words: names, errors, replies, methods |
 //! | [`faults`] | what an endpoint can be made to do wrong |
 //! | `shared`, `server`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
 //! | [`run`], [`truth`] | the running devnet, and the record of what really happened |
@@ -16,23 +16,29 @@
 //! All keys are `sha256` of known texts ([`chain::node_key`], [`chain::active_key`]): test keys only.
 
 mod body;
+mod branch;
 mod codec;
 mod control;
 mod dialect;
 mod errors;
+mod fork;
+mod intake;
+mod methods;
 mod reads;
 mod rpc;
 mod server;
 mod shared;
 mod time;
+mod verify;
 
 pub mod chain;
 pub mod faults;
 pub mod nodes;
 pub mod run;
 pub mod state;
+pub mod transaction;
 pub mod truth;
-pub mod verify;
+pub mod witness;
 
 pub use faults::Fault;
 pub use run::{Devnet, DevnetConfig, EndpointHandle, StartError};

@@ -6,9 +6,10 @@ use super::chain::View;
 use super::dialect::{
     CHAIN_ID, CORE, DEBT, MAX_EXPIRATION_S, MAX_URL, asset, op_to_appbase, vests,
 };
-use super::state::{Block, MAX_WITNESSES, Witness};
+use super::state::{Block, MAX_WITNESSES};
 use super::time::iso;
-use super::verify::Tx;
+use super::transaction::Tx;
+use super::witness::Witness;
 
 /// A big number the way fc prints it: a string when it does not fit 32 bits.
 fn big(n: u64) -> Value {

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::chain::{Chain, ViewSpec};
 use super::dialect::op_to_condenser;
 use super::errors::{ASSERT, At, BAD_CAST, Failure, PARSE};
-use super::time::parse_iso;
-use super::verify::type_name;
+use super::transaction::type_name;
 
 /// What is to be answered.
 #[derive(Debug)]
@@ -26,8 +25,6 @@ pub(crate) enum Answer {
     },
 }
 
-/// Largest number of witnesses one `find_witnesses` may ask for.
-const FIND_LIMIT: usize = 1000;
 /// Largest batch.
 const BATCH_LIMIT: usize = 1000;
 
@@ -94,11 +91,11 @@ enum Outcome {
 }
 
 /// One call: which API, which method, which arguments.
-struct Call {
-    api: String,
-    method: String,
-    args: Value,
-    now: u64,
+pub(super) struct Call {
+    pub(super) api: String,
+    pub(super) method: String,
+    pub(super) args: Value,
+    pub(super) now: u64,
 }
 
 const APIS: [(&str, &[&str]); 5] = [
@@ -242,7 +239,7 @@ impl Call {
         ))
     }
 
-    fn expect(&self, n: usize) -> Result<(), Failure> {
+    pub(super) fn expect(&self, n: usize) -> Result<(), Failure> {
         let got = self.args.as_array().map_or(0, Vec::len);
         if got == n {
             return Ok(());
@@ -258,7 +255,7 @@ impl Call {
         Err(f.outer(-32003))
     }
 
-    fn number(&self, v: &Value) -> Result<u64, Failure> {
+    pub(super) fn number(&self, v: &Value) -> Result<u64, Failure> {
         v.as_u64()
             .or_else(|| v.as_str()?.parse().ok())
             .ok_or_else(|| {
@@ -339,124 +336,5 @@ impl Call {
             data,
             self.now,
         )
-    }
-
-    fn condenser(&self, chain: &Chain, spec: ViewSpec) -> Result<Value, Failure> {
-        let view = chain.view(spec);
-        let first = &self.args[0];
-        let arity = match self.method.as_str() {
-            "get_block" | "get_block_header" | "get_witness_by_account" | "verify_authority" => 1,
-            "get_witnesses_by_vote" => 2,
-            "get_transaction" => return Err(self.no_history()),
-            _ => 0,
-        };
-        self.expect(arity)?;
-        Ok(match self.method.as_str() {
-            "get_active_witnesses" => json!(view.active_witnesses()),
-            "get_block" => view.block(self.number(first)?, false),
-            "get_block_header" => view.header(self.number(first)?),
-            "get_chain_properties" => view.schedule(false)["median_props"].clone(),
-            "get_config" => view.config(),
-            "get_dynamic_global_properties" => view.properties(false),
-            "get_hardfork_version" => chain.names.version.into(),
-            "get_version" => view.version(false),
-            "get_witness_by_account" => view.witness(first.as_str().unwrap_or_default(), false),
-            "get_witness_count" => view.state.witnesses().len().into(),
-            "get_witness_schedule" => view.schedule(false),
-            "verify_authority" => chain.verify_authority(first, spec).map(|()| true.into())?,
-            _ => {
-                let limit = usize::try_from(self.number(&self.args[1])?)
-                    .unwrap_or(FIND_LIMIT)
-                    .min(FIND_LIMIT);
-                let mut all: Vec<_> = view.state.witnesses().iter().collect();
-                all.sort_by(|a, b| b.votes.cmp(&a.votes));
-                all.iter()
-                    .take(limit)
-                    .map(|w| view.witness(&w.owner, false))
-                    .collect()
-            }
-        })
-    }
-
-    fn no_history(&self) -> Failure {
-        let format = "_account_history_api: account_history_api_plugin not enabled.";
-        Failure::new(
-            ASSERT,
-            At("condenser_api.cpp", 1233, "get_transaction"),
-            format,
-            json!({}),
-            self.now,
-        )
-        .outer(-32003)
-    }
-
-    fn appbase(&self, chain: &Chain, spec: ViewSpec) -> Result<Value, Failure> {
-        let view = chain.view(spec);
-        let args = &self.args;
-        Ok(match (self.api.as_str(), self.method.as_str()) {
-            ("database_api", "find_witnesses") => {
-                let owners = args["owners"].as_array().cloned().unwrap_or_default();
-                if owners.len() > FIND_LIMIT {
-                    let format = "args.owners.size() <= DATABASE_API_SINGLE_QUERY_LIMIT: ";
-                    return Err(Failure::new(
-                        ASSERT,
-                        At("database_api.cpp", 260, "find_witnesses"),
-                        format,
-                        json!({}),
-                        self.now,
-                    )
-                    .outer(-32003));
-                }
-                let found = owners
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .map(|o| view.witness(o, true));
-                json!({"witnesses": found.filter(|w| !w.is_null()).collect::<Vec<_>>()})
-            }
-            ("database_api", "list_witnesses") => {
-                let start = args["start"].as_str().unwrap_or_default();
-                let limit = usize::try_from(args["limit"].as_u64().unwrap_or(1000))
-                    .unwrap_or(FIND_LIMIT)
-                    .min(FIND_LIMIT);
-                let mut names: Vec<&str> = view
-                    .state
-                    .witnesses()
-                    .iter()
-                    .map(|w| w.owner.as_str())
-                    .filter(|n| *n >= start)
-                    .collect();
-                names.sort_unstable();
-                json!({"witnesses": names.into_iter().take(limit).map(|n| view.witness(n, true)).collect::<Vec<_>>()})
-            }
-            ("database_api", "get_active_witnesses") => {
-                json!({"witnesses": view.active_witnesses()})
-            }
-            ("database_api", "get_config") => view.config(),
-            ("database_api", "get_dynamic_global_properties") => view.properties(true),
-            ("database_api", "get_version") => view.version(true),
-            ("database_api", _) => view.schedule(true),
-            ("block_api", "get_block_header") => {
-                match view.header(self.number(&args["block_num"])?) {
-                    Value::Null => json!({}),
-                    header => json!({"header": header}),
-                }
-            }
-            ("block_api", "get_block") => {
-                match view.block(self.number(&args["block_num"])?, true) {
-                    Value::Null => json!({}),
-                    block => json!({"block": block}),
-                }
-            }
-            ("block_api", _) => {
-                let from = self.number(&args["starting_block_num"])?;
-                let count = self.number(&args["count"])?.min(1000);
-                let blocks = (from..from.saturating_add(count)).map(|n| view.block(n, true));
-                json!({"blocks": blocks.take_while(|b| !b.is_null()).collect::<Vec<_>>()})
-            }
-            _ => {
-                let id = args["transaction_id"].as_str().unwrap_or_default();
-                view.find_transaction(id, args["expiration"].as_str().and_then(parse_iso))
-            }
-        })
     }
 }

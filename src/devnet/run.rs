@@ -34,6 +34,8 @@ pub struct DevnetConfig {
     pub nodes: Vec<String>,
     /// Further witnesses (`wit01` …), each with one node of the same name and no endpoint.
     pub others: usize,
+    /// Witness objects beyond these, without votes or nodes (`idle00001` …): never scheduled, there to be watched in numbers.
+    pub idle: usize,
     /// Plain full nodes: names of endpoints that hold no key.
     pub full_nodes: Vec<String>,
     /// Where the first endpoint listens; the others follow on the next ports, or on free ones when the port is 0.
@@ -82,6 +84,7 @@ impl Default for DevnetConfig {
             witness: "alice".to_owned(),
             nodes: vec!["A".to_owned(), "B".to_owned()],
             others: 20,
+            idle: 0,
             full_nodes: vec!["full1".to_owned(), "full2".to_owned(), "full3".to_owned()],
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             history_slots: 150,
@@ -113,6 +116,7 @@ impl Devnet {
             witness: config.witness,
             nodes: config.nodes.clone(),
             others: config.others,
+            idle: config.idle,
             total_missed: config.total_missed,
         };
         let mut chain = Chain::new(chain_config, start).map_err(StartError::Config)?;

@@ -1,7 +1,27 @@
 //! The poll loop and what it knows: slot ledger, node probes, fault, and the published [`Snapshot`].
+//!
+//! | file | idea |
+//! |---|---|
+//! | `watcher` | the loop of one chain, the only I/O here |
+//! | [`ledger`] | agreed views → who missed which slot under which key |
+//! | [`fault`] | the one definition of a fault |
+//! | `probes` | health of each key's node, readiness |
+//! | `rotation` | which producers to read in a tick |
+//! | `picture` | one producer's part of the snapshot |
+//! | `store` | where the ledger's rows are kept (the state file implements it) |
 
+pub mod fault;
+pub mod ledger;
+mod picture;
+mod probes;
+mod rotation;
 pub mod snapshot;
+pub mod store;
+mod watcher;
 
+pub use ledger::{Ledger, LedgerRules};
 pub use snapshot::{
     ChainSlots, Fault, FaultClause, KeyCounts, NodeHealth, ProducerSnapshot, Readiness, Snapshot,
 };
+pub use store::{LedgerStore, StoreError, StoreFuture};
+pub use watcher::Watcher;

@@ -31,7 +31,9 @@ pub struct Snapshot {
     /// Chain-wide ledger figures.
     pub slots: ChainSlots,
     /// Every watched producer, by name.
-    pub producers: BTreeMap<String, ProducerSnapshot>,
+    pub producers: BTreeMap<String, Arc<ProducerSnapshot>>,
+    /// Saves of the ledger that failed since start.
+    pub store_failures: u64,
 }
 
 /// Chain-wide figures of the ledger.
@@ -78,7 +80,8 @@ pub struct ProducerSnapshot {
     pub fault: Fault,
     /// Since when (chain time of the miss that made it) the fault stands.
     pub fault_since: Option<Millis>,
-    /// Participation over the last two rounds without this producer; `None` when the ledger is shorter.
+    /// Participation over the last two rounds without this producer; `None` when the ledger is shorter, and for
+    /// producers without keys.
     pub others_participation: Option<f64>,
     /// Health of the node of each configured key that has one.
     pub nodes: BTreeMap<PublicKey, NodeHealth>,
@@ -145,4 +148,31 @@ pub enum Readiness {
     NotReady(String),
     /// Its probe has not answered yet.
     Unknown,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// A picture of nothing: before the first tick.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            chain: String::new(),
+            tick_at: 0,
+            tick: 0,
+            agreement: Err(Disagreement::TooFew {
+                fresh: 0,
+                quorum: 0,
+                why: "nothing was asked yet".to_owned(),
+            }),
+            last_view: None,
+            irreversible: None,
+            providers: 0,
+            quorum: 0,
+            endpoints: Vec::new(),
+            slots: ChainSlots::default(),
+            producers: BTreeMap::new(),
+            store_failures: 0,
+        }
+    }
 }

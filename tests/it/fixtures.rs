@@ -250,7 +250,11 @@ pub(crate) fn snapshot() -> Snapshot {
             caught_up: true,
             judged: 99_999,
         },
-        producers: BTreeMap::from([("alice".to_owned(), producer_snapshot(key(1), key(2)))]),
+        producers: BTreeMap::from([(
+            "alice".to_owned(),
+            Arc::new(producer_snapshot(key(1), key(2))),
+        )]),
+        store_failures: 0,
     }
 }
 

@@ -90,8 +90,9 @@ fn every_snapshot_replaces_the_one_before() {
 
     let mut next = snapshot();
     next.endpoints.pop();
-    next.producers.get_mut("alice").unwrap().state = Some(state(key(2)));
-    next.producers.get_mut("alice").unwrap().fault = Fault::Yes(FaultClause::NodeDown);
+    Arc::make_mut(next.producers.get_mut("alice").unwrap()).state = Some(state(key(2)));
+    Arc::make_mut(next.producers.get_mut("alice").unwrap()).fault =
+        Fault::Yes(FaultClause::NodeDown);
     let page = render(&metrics, &Arc::new(next));
     assert!(
         !page.contains("https://b.example"),
@@ -120,7 +121,7 @@ fn roles_say_whose_key_is_registered() {
         (slotkeeper::keys::PublicKey::NULL, "null"),
     ] {
         let mut s = snapshot();
-        s.producers.get_mut("alice").unwrap().state = Some(state(registered));
+        Arc::make_mut(s.producers.get_mut("alice").unwrap()).state = Some(state(registered));
         let page = render(&metrics, &Arc::new(s));
         let line = format!(
             "slotkeeper_producer_signing_key_info{{chain=\"steem\",producer=\"alice\",signing_key=\"{}\",scope=\"registered\",role=\"{role}\"}} 1",
@@ -174,7 +175,10 @@ fn a_hundred_producers_render_one_page_without_repeats() {
         ));
         s.producers.insert(
             name,
-            crate::fixtures::producer_snapshot(key(i.wrapping_add(10)), key(i.wrapping_add(120))),
+            Arc::new(crate::fixtures::producer_snapshot(
+                key(i.wrapping_add(10)),
+                key(i.wrapping_add(120)),
+            )),
         );
     }
     let metrics = Metrics::new(&config, NOW);

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use super::Rules;
 use super::votes::{self, Vote};
 use crate::chain::BlockId;
+use crate::clock::Millis;
+
+/// Tolerance when head numbers are held against head times: some chains tell time in whole seconds.
+const CLOCK_GRAIN_MS: Millis = 2_000;
 
 /// How two votes stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +17,8 @@ pub(super) enum Relation {
     Same,
     /// Different ids there.
     Fork(u64),
-    /// Nothing in common, not even with what is already known.
+    /// Nothing in common, not even with what is already known; or heads that cannot both be right, for one is more
+    /// blocks ahead than slots have passed.
     Unknown,
 }
 
@@ -30,10 +35,37 @@ pub(super) struct Group<'a> {
 
 /// Compares two votes.
 pub(super) fn relation(
+    rules: &Rules,
     a: &Vote<'_>,
     b: &Vote<'_>,
     known: &dyn Fn(u64) -> Option<BlockId>,
 ) -> Relation {
+    match by_ids(a, b, known) {
+        Relation::Same if !plausible(rules, a, b) => Relation::Unknown,
+        relation => relation,
+    }
+}
+
+/// Every block fills a slot: a head cannot be more blocks ahead than slots fit into the time between.
+fn plausible(rules: &Rules, a: &Vote<'_>, b: &Vote<'_>) -> bool {
+    let (low, high) = if a.seen.head.num <= b.seen.head.num {
+        (&a.seen.head, &b.seen.head)
+    } else {
+        (&b.seen.head, &a.seen.head)
+    };
+    let blocks = Millis::try_from(high.num - low.num).unwrap_or(Millis::MAX);
+    let needed = blocks
+        .saturating_sub(2)
+        .max(0)
+        .saturating_mul(rules.interval_ms);
+    needed
+        <= high
+            .time
+            .saturating_sub(low.time)
+            .saturating_add(CLOCK_GRAIN_MS)
+}
+
+fn by_ids(a: &Vote<'_>, b: &Vote<'_>, known: &dyn Fn(u64) -> Option<BlockId>) -> Relation {
     let common = a.ids.iter().rev().find(|(num, _)| b.ids.contains_key(num));
     if let Some((num, id)) = common {
         return if b.ids.get(num) == Some(id) {
@@ -76,7 +108,7 @@ pub(super) fn groups<'a>(
             let fits = vote.index != pivot.index
                 && members
                     .iter()
-                    .all(|m| relation(m, vote, known) == Relation::Same);
+                    .all(|m| relation(rules, m, vote, known) == Relation::Same);
             if fits {
                 members.push(vote);
             }

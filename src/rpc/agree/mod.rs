@@ -80,8 +80,9 @@ pub fn agree(
     }
     // Only a provider with endpoints on both sides makes two groups with a quorum possible.
     for other in &groups[1..] {
-        if other.providers >= rules.quorum {
-            if let Relation::Fork(height) = forks::relation(best.top, other.top, known) {
+        let stands = other.providers >= rules.quorum && !is_stale(rules, best.top, other.top);
+        if stands && rules.is_majority() {
+            if let Relation::Fork(height) = forks::relation(rules, best.top, other.top, known) {
                 return Err(fork(height, best.top, other.top));
             }
         }
@@ -91,7 +92,7 @@ pub fn agree(
             !best.members.iter().any(|m| m.index == vote.index) && !is_stale(rules, best.top, vote)
         });
         if let Some(outsider) = outsider {
-            return Err(contradicted(best, outsider, known));
+            return Err(contradicted(rules, best, outsider, known));
         }
     }
     let voters: Vec<&Vote<'_>> = best
@@ -141,7 +142,7 @@ fn no_quorum(
     if count >= rules.quorum {
         for (i, a) in fresh.iter().enumerate() {
             for b in &fresh[i + 1..] {
-                if let Relation::Fork(height) = forks::relation(a, b, known) {
+                if let Relation::Fork(height) = forks::relation(rules, a, b, known) {
                     return fork(height, a, b);
                 }
             }
@@ -198,12 +199,13 @@ fn fork(height: u64, a: &Vote<'_>, b: &Vote<'_>) -> Disagreement {
 }
 
 fn contradicted(
+    rules: &Rules,
     best: &Group<'_>,
     outsider: &Vote<'_>,
     known: &dyn Fn(u64) -> Option<BlockId>,
 ) -> Disagreement {
     let conflict = best.members.iter().find_map(|m| {
-        if let Relation::Fork(height) = forks::relation(m, outsider, known) {
+        if let Relation::Fork(height) = forks::relation(rules, m, outsider, known) {
             Some((m, height))
         } else {
             None

@@ -165,10 +165,10 @@ async fn faults_of_content() {
     let config = call(&bad.url(), "condenser_api.get_config", json!([])).await;
     assert_eq!(config["result"]["STEEM_CHAIN_ID"], "ff".repeat(32));
 
-    bad.set_fault(Fault::StaleHead { blocks: 20 });
+    bad.set_fault(Fault::StaleHead { blocks: 100 });
     let (stale, fresh) = (properties(&bad.url()).await, properties(&good.url()).await);
     let num = |v: &Value| v["head_block_number"].as_u64().unwrap();
-    assert!(num(&fresh) - num(&stale) >= 20);
+    assert!(num(&fresh) - num(&stale) >= 100);
     let beyond = call(&bad.url(), "condenser_api.get_block", json!([num(&fresh)])).await;
     assert!(beyond["result"].is_null());
 
@@ -186,7 +186,11 @@ async fn faults_of_content() {
         num(&fork) > num(&frozen) && !a.is_null() && a != b
     })
     .await;
-    assert!(properties(&bad.url()).await["participation_count"].as_u64() < Some(128));
+    // The first slots of the fork may happen to be its own witnesses'; sooner or later one is not.
+    wait_until(|| async {
+        properties(&bad.url()).await["participation_count"].as_u64() < Some(128)
+    })
+    .await;
     bad.clear_fault();
     assert!(properties(&bad.url()).await["participation_count"].as_u64() == Some(128));
 }

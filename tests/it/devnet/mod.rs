@@ -1,5 +1,7 @@
 //! The devnet against the recordings of real nodes, over real HTTP.
 
+mod broadcast;
+mod chain;
 mod faults;
 mod reads;
 

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use slotkeeper::chain::Protocol;
+use slotkeeper::devnet::{Devnet, DevnetConfig};
 
 use super::{call, client, post, start};
 
 /// The captures of one chain.
-fn captures(name: &str) -> Value {
+pub(super) fn captures(name: &str) -> Value {
     let path = format!(
         "{}/tests/data/vectors/{name}-rpc-captures.json",
         env!("CARGO_MANIFEST_DIR")
@@ -323,4 +324,34 @@ async fn it_goes_on_producing() {
     .await;
     assert!(reply["result"]["head_block_number"].as_u64().unwrap() >= head + 3);
     assert_eq!(reply["result"]["participation_count"], 128);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_witnesses_can_be_asked_for_a_thousand_at_a_time() {
+    let config = DevnetConfig {
+        interval_ms: 1000,
+        idle: 10_000,
+        ..DevnetConfig::default()
+    };
+    let net = Devnet::start(config).await.unwrap();
+    let url = net.endpoint(0).url();
+    let names = |n: usize| (1..=n).map(|i| format!("idle{i:05}")).collect::<Vec<_>>();
+    let found = call(
+        &url,
+        "database_api.find_witnesses",
+        json!({"owners": names(1000)}),
+    )
+    .await;
+    assert_eq!(found["result"]["witnesses"].as_array().unwrap().len(), 1000);
+    let refused = call(
+        &url,
+        "database_api.find_witnesses",
+        json!({"owners": names(1001)}),
+    )
+    .await;
+    assert_eq!(refused["error"]["code"], -32003);
+    assert!(
+        net.truth().slots.iter().all(|s| s.block.is_some()),
+        "they never get a slot"
+    );
 }

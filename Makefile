@@ -1,0 +1,42 @@
+# One door: `make demo`, `make test`, `make bench`, `make lint`. Each sets up what it needs by itself.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-guard demo-exit test test-rules bench lint fmt
+
+CARGO ?= cargo
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## install Prometheus, Alertmanager and the few tools the tests use (Debian), when missing
+	@scripts/setup.sh
+
+demo: setup ## a simulated chain, two nodes, real Prometheus and Alertmanager; the primary crashes; Ctrl-C ends it
+	$(CARGO) run --release --locked -- demo $(ARGS)
+
+demo-exit: setup ## the same, and end: exit code 0 only if the standby produced
+	$(CARGO) run --release --locked -- demo --exit $(ARGS)
+
+demo-guard: ## the same without Prometheus: the guard does it alone
+	$(CARGO) run --release --locked -- demo --no-prometheus $(ARGS)
+
+test: setup ## every test (TESTS=name picks some)
+	$(CARGO) test --locked $(TESTS)
+
+test-rules: setup ## the alert rules, the scrape config and the routing only
+	promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool test rules deploy/prometheus/tests/*.yml
+	amtool check-config deploy/alertmanager/alertmanager.yml
+
+bench: setup ## the figures of docs/benchmarks.md, on this machine
+	$(CARGO) bench --locked $(ARGS)
+
+lint: ## formatting, clippy, documentation, house rules; warnings are errors
+	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
+	$(CARGO) test --locked --test it tidy
+
+fmt: ## format
+	$(CARGO) fmt

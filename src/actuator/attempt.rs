@@ -1,0 +1,305 @@
+//! The state machine of one switch, from signed bytes to irreversible. Pure: what was seen goes in, what to do comes
+//! out; [`super::driver`] does it.
+//!
+//! ```text
+//! signed ──▶ sent ──▶ included ──▶ effective ──▶ irreversible
+//!    │        │          │  ▲           │
+//!    │        │          └──┴─ reorg ◀──┘  (back to sent; the same bytes go out again)
+//!    └────────┴──▶ expired | failed        (only when it is proven that it can never enter a block)
+//! ```
+//!
+//! *Open* (one per producer, by a UNIQUE index) until the key is effective and head time has passed the expiry, or it
+//! is expired or failed. Finality is followed beside that, for it can stall.
+
+use serde::{Deserialize, Serialize};
+
+use super::types::{Action, Cause, Stage};
+use crate::chain::{Accepted, Outcome, Rejection, Sealed};
+use crate::clock::Millis;
+use crate::keys::PublicKey;
+
+/// One switch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its id.
+    pub id: String,
+    /// The request that asked for it.
+    pub request_id: String,
+    /// Label `chain`.
+    pub chain: String,
+    /// What was asked for.
+    pub action: Action,
+    /// Who asked; operators spend no budget.
+    pub cause: Cause,
+    /// An operator overrode interlocks: disarming later does not stop what a person ordered explicitly.
+    pub overridden: bool,
+    /// The exact signed transaction, sent and sent again.
+    pub sealed: Sealed,
+    /// Its method is a compare-and-swap on the current key.
+    pub swaps: bool,
+    /// How far it is.
+    pub stage: Stage,
+    /// Occupies its producer: no other attempt may start.
+    pub open: bool,
+    /// When it became durable, local clock.
+    pub signed_at: Millis,
+    /// Agreed head time when it was drafted.
+    pub drafted_at: Millis,
+    /// When the first endpoint took it, local clock.
+    pub sent_at: Option<Millis>,
+    /// Some endpoint took it, or may have.
+    pub maybe_taken: bool,
+    /// When it was first seen in a block, local clock.
+    pub included_at: Option<Millis>,
+    /// The block it is in.
+    pub block: Option<u64>,
+    /// When the agreed view first named the new key, local clock.
+    pub effective_at: Option<Millis>,
+    /// Chain time of that view's head: cooldown and budget count from here.
+    pub effective_time: Option<Millis>,
+    /// Head number of that view.
+    pub effective_block: Option<u64>,
+    /// When it became irreversible, expired or failed, local clock.
+    pub ended_at: Option<Millis>,
+    /// Why it failed or expired, or what endpoints said last.
+    pub note: Option<String>,
+}
+
+/// What one tick shows of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// Local clock.
+    pub now: Millis,
+    /// Agreed head: number and time.
+    pub head: (u64, Millis),
+    /// Agreed irreversible block: number and time; `None` until known.
+    pub irreversible: Option<(u64, Millis)>,
+    /// The agreed registered key; `None` while endpoints settle or it was not read.
+    pub registered: Option<PublicKey>,
+    /// The agreed effective key.
+    pub effective: Option<PublicKey>,
+    /// What the endpoints say of the transaction, since the last sighting.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// Something changed: make it durable.
+    pub changed: bool,
+    /// Send the same bytes again.
+    pub resend: bool,
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// Whose key it changes.
+    #[must_use]
+    pub fn producer(&self) -> &str {
+        &self.sealed.change.producer
+    }
+
+    /// It did what it was for.
+    #[must_use]
+    pub fn took_effect(&self) -> bool {
+        matches!(self.stage, Stage::Effective | Stage::Irreversible)
+    }
+
+    /// Counts against the budget.
+    #[must_use]
+    pub fn spends_budget(&self) -> bool {
+        self.cause != Cause::Operator && self.took_effect()
+    }
+
+    /// Notes what the endpoints answered to one broadcast. True when something changed.
+    pub fn note_answers(&mut self, now: Millis, answers: &[Answer]) -> bool {
+        let before = self.clone();
+        if answers.iter().any(|a| !matches!(a, Answer::Refused(..))) {
+            // A lost reply may have been a success.
+            self.maybe_taken = true;
+        }
+        if answers.iter().any(|a| matches!(a, Answer::Taken)) {
+            self.sent_at.get_or_insert(now);
+            if self.stage == Stage::Signed {
+                self.stage = Stage::Sent;
+            }
+        } else if !answers.is_empty() {
+            let said: Vec<String> = answers.iter().map(Answer::in_words).collect();
+            self.note = Some(format!("no endpoint took it: {}", said.join("; ")));
+        }
+        *self != before
+    }
+
+    /// Takes in what a tick shows.
+    pub fn advance(&mut self, seen: &Sighting) -> Next {
+        let before = self.clone();
+        let change = &self.sealed.change;
+        let (head, head_time) = seen.head;
+        let expiry_passed = head_time > self.sealed.expiry;
+        let in_block = seen
+            .outcomes
+            .iter()
+            .find_map(|o| match o {
+                Outcome::Included { block } | Outcome::Irreversible { block } => Some(*block),
+                _ => None,
+            })
+            .filter(|block| *block <= head);
+        let at_target =
+            seen.registered == Some(change.to) && seen.effective.is_none_or(|k| k == change.to);
+        let untouched = seen.registered == Some(change.from);
+
+        if let Some(block) = in_block {
+            self.block = Some(block);
+            self.included_at.get_or_insert(seen.now);
+            self.sent_at.get_or_insert(seen.now);
+            self.maybe_taken = true;
+            if self.stage < Stage::Included {
+                self.stage = Stage::Included;
+            }
+        }
+        if at_target && self.stage < Stage::Effective && self.block.is_none_or(|b| b <= head) {
+            self.stage = Stage::Effective;
+            self.included_at.get_or_insert(seen.now);
+            self.sent_at.get_or_insert(seen.now);
+            self.maybe_taken = true;
+            self.effective_at.get_or_insert(seen.now);
+            self.effective_time = Some(head_time);
+            self.effective_block = Some(head);
+            self.note = None;
+        } else if untouched
+            && in_block.is_none()
+            && !seen.outcomes.is_empty()
+            && matches!(self.stage, Stage::Included | Stage::Effective)
+            && self
+                .effective_block
+                .or(self.block)
+                .is_none_or(|b| b <= head)
+        {
+            // The agreed fork does not have it (any more): a reorg took it back, or one endpoint was ahead of the rest.
+            self.stage = Stage::Sent;
+            self.block = None;
+            self.effective_time = None;
+            self.effective_block = None;
+        }
+        if self.stage == Stage::Effective {
+            let landed = self.block.max(self.effective_block).unwrap_or(head);
+            if seen.irreversible.is_some_and(|(num, _)| num >= landed) {
+                self.stage = Stage::Irreversible;
+                self.ended_at = Some(seen.now);
+            }
+        }
+        if self.stage < Stage::Effective {
+            self.give_up(seen, untouched, in_block.is_some());
+        }
+        self.open = match self.stage {
+            Stage::Signed | Stage::Sent | Stage::Included => true,
+            Stage::Effective | Stage::Irreversible => !expiry_passed,
+            Stage::Expired | Stage::Failed => false,
+        };
+        Next {
+            changed: *self != before,
+            resend: self.stage < Stage::Effective && untouched && !expiry_passed,
+        }
+    }
+
+    /// Ends it when it is proven that it can never enter a block (any more). `claimed`: some endpoint says that a block
+    /// has it; one endpoint's word must not keep a producer occupied for ever, so it only matters beside a third key.
+    fn give_up(&mut self, seen: &Sighting, untouched: bool, claimed: bool) {
+        let expiry = self.sealed.expiry;
+        let refused = !self.maybe_taken && self.note.is_some();
+        // Irreversible time past the expiry, and an agreed head whose key is not ours: no block of this fork will have
+        // it, and if one had it the key has been changed since.
+        if seen.registered.is_some() && seen.irreversible.is_some_and(|(_, t)| t > expiry) {
+            if claimed && !untouched {
+                self.stage = Stage::Irreversible;
+                self.note = Some("it took effect and the key was changed again".to_owned());
+            } else if refused {
+                self.stage = Stage::Failed;
+            } else {
+                self.stage = Stage::Expired;
+                self.note = Some(
+                    "its expiration has passed irreversibly and no agreed block has it".to_owned(),
+                );
+            }
+        } else if refused && untouched && !claimed && seen.head.1 > expiry {
+            // Every endpoint refused it every time, and its time is over: nobody has it to include it.
+            self.stage = Stage::Failed;
+        }
+        if self.stage.is_over() {
+            self.ended_at = Some(seen.now);
+        }
+    }
+
+    /// Its time has passed by head time while the key is still the old one. On a compare-and-swap chain a new draft
+    /// with the same keys is then safe: both landing is the same as one landing.
+    #[must_use]
+    pub fn lapsed(&self, head_time: Millis, registered: Option<PublicKey>) -> bool {
+        self.open
+            && self.stage < Stage::Effective
+            && head_time > self.sealed.expiry
+            && registered == Some(self.sealed.change.from)
+    }
+
+    /// Ends a lapsed attempt in favour of a new draft.
+    pub fn replace(&mut self, now: Millis) {
+        self.stage = Stage::Expired;
+        self.open = false;
+        self.ended_at = Some(now);
+        self.note = Some("its expiration has passed; signed again with the same keys".to_owned());
+    }
+}
+
+/// One endpoint's answer to a broadcast, classified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Accepted, now or before.
+    Taken,
+    /// No telling: lost reply, odd reply, timeout.
+    Unsure(String),
+    /// Refused.
+    Refused(Rejection),
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// From what the chain makes of a reply.
+    #[must_use]
+    pub fn from_reply(accepted: Accepted) -> Self {
+        match accepted {
+            Accepted::Now | Accepted::Already => Self::Taken,
+            Accepted::Refused(why) => Self::Refused(why),
+            Accepted::Unsure => Self::Unsure("its answer does not tell".to_owned()),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Taken => "taken".to_owned(),
+            Self::Unsure(why) => why.clone(),
+            Self::Refused(why) => match why {
+                Rejection::Expired => "refused: its expiration has passed there",
+                Rejection::ExpirationTooFar => {
+                    "refused: its expiration is too far ahead of that node's head"
+                }
+                Rejection::ReferenceBlock => {
+                    "refused: its reference block is not on that node's fork"
+                }
+                Rejection::MissingAuthority => {
+                    "refused: the signing key has no authority for this (or the chain id is wrong)"
+                }
+                Rejection::BadSignature => "refused: bad or superfluous signature",
+                Rejection::FenceMismatch => {
+                    "refused: the registered key is no longer the one we named"
+                }
+                Rejection::Resources => "refused: not enough funds or resource credits",
+                Rejection::UnknownAccount => "refused: no such account there",
+                Rejection::Invalid => "refused: the chain does not take its content",
+                Rejection::NoSuchMethod => "refused: that endpoint does not take transactions",
+                Rejection::BadRequest => "refused: that endpoint could not parse it",
+            }
+            .to_owned(),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Precedence, waiting and ending, operators' overrides, and the property that nothing acts unless everything passes.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::actuator::alert_source::Standing;
+use crate::actuator::facts::Underway;
+use crate::actuator::fixture::{NOW, facts, key, rules, view};
+use crate::actuator::types::Stage;
+use crate::config::WhenExhausted;
+use crate::watch::{Fault, Readiness};
+
+fn verdict(f: &Facts) -> (Verdict, Reason) {
+    let d = decide(f).decision;
+    (d.verdict, d.reason)
+}
+
+#[test]
+fn acts_when_everything_passes_and_goes_to_the_next_key() {
+    for cause in [Cause::Webhook, Cause::Guard] {
+        let plan = decide(&facts(cause));
+        assert_eq!(
+            (plan.decision.verdict, plan.decision.reason),
+            (Verdict::Act, Reason::Ok)
+        );
+        assert!(
+            matches!(plan.next, Step::Switch(o) if o.from == key(1) && o.to == key(2)),
+            "{plan:?}"
+        );
+        assert_eq!(plan.decision.interlocks.len(), 22);
+    }
+}
+
+#[test]
+fn the_first_denial_is_the_reason_before_anything_unknown() {
+    let mut f = facts(Cause::Webhook);
+    f.view = Err("1 of 2 providers".into());
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoQuorum)); // fence_mismatch only does not know
+    f.arm.armed = Err("disarmed".into());
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::Disarmed));
+    let mut f = facts(Cause::Webhook);
+    f.fault = Fault::Unknown;
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::NotCorroborated));
+    f.arm.pinned = true;
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::Pinned));
+}
+
+#[test]
+fn final_reasons_end_a_request_whatever_the_first_reason_is() {
+    let mut f = facts(Cause::Webhook);
+    view(&mut f).registered = Some(key(2));
+    view(&mut f).effective = Some(key(2));
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::FenceMismatch));
+    f.arm.armed = Err("disarmed".into());
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::Disarmed));
+    let mut f = facts(Cause::Guard);
+    f.request.evaluated_at = Some(NOW - 120_001);
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::StaleAlert));
+    let mut f = facts(Cause::Webhook);
+    view(&mut f).registered = Some(key(50));
+    f.request.fence = Some(key(50));
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::OperatorOverride));
+}
+
+#[test]
+fn no_quorum_waits_as_long_as_the_alert_is_presented_again() {
+    let mut f = facts(Cause::Webhook);
+    f.view = Err("none".into());
+    for minutes in [1, 10, 60] {
+        f.now = NOW + minutes * 60_000;
+        f.request.evaluated_at = Some(f.now - 60_000);
+        assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoQuorum));
+    }
+    f.now += 60_001;
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::StaleAlert));
+}
+
+#[test]
+fn the_guard_is_not_looked_up_in_alertmanager() {
+    let mut f = facts(Cause::Guard);
+    f.standing = None;
+    assert_eq!(verdict(&f).0, Verdict::Act);
+    f.standing = Some(Standing::Absent);
+    assert_eq!(verdict(&f).0, Verdict::Act);
+}
+
+#[test]
+fn an_operator_is_warned_and_may_override_with_a_reason() {
+    let mut f = facts(Cause::Operator);
+    f.fault = Fault::No;
+    f.arm.armed = Err("disarmed".into());
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::Disarmed));
+    f.request.override_reason = Some("I know".into());
+    assert_eq!(verdict(&f), (Verdict::Act, Reason::Ok));
+    // Mandatory ones stay.
+    f.attempt = Some(Underway {
+        id: "a".into(),
+        to: key(2),
+        stage: Stage::Sent,
+        lapsed: false,
+        swaps: true,
+    });
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::AttemptOpen));
+    f.attempt = None;
+    f.authority.clear();
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::KeyUnavailable));
+    let mut f = facts(Cause::Operator);
+    f.request.override_reason = Some("I know".into());
+    f.view = Err("none".into());
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoQuorum));
+    f.now = NOW + 200_000;
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::NoQuorum)); // does not strike out of the blue later
+}
+
+#[test]
+fn planned_operator_commands_need_no_fault() {
+    for action in [Action::Switchover, Action::Disable] {
+        let mut f = facts(Cause::Operator);
+        f.fault = Fault::No;
+        f.request.action = action;
+        rules(&mut f).reenable_manual = true;
+        assert_eq!(verdict(&f), (Verdict::Act, Reason::Ok), "{action:?}");
+    }
+}
+
+#[test]
+fn an_operator_names_a_target_among_the_listed() {
+    let mut f = facts(Cause::Operator);
+    f.request.to = Some(key(3));
+    assert!(matches!(decide(&f).next, Step::Switch(o) if o.to == key(3)));
+    f.request.override_reason = Some("even so".into());
+    f.request.to = Some(key(44));
+    assert_eq!(decide(&f).next, Step::Nothing);
+    f.request.to = Some(key(1)); // registered already
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::NoReadyStandby));
+    f.request.to = Some(key(2));
+    rules(&mut f).keys[1].ready = Readiness::NotReady("lag".into());
+    assert!(matches!(decide(&f).next, Step::Switch(o) if o.to == key(2)));
+    f.request.override_reason = None;
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::NoReadyStandby));
+}
+
+#[test]
+fn targets_wrap_only_to_proven_keys() {
+    let mut f = facts(Cause::Webhook);
+    view(&mut f).registered = Some(key(3));
+    view(&mut f).effective = Some(key(3));
+    f.request.fence = Some(key(3));
+    assert!(matches!(decide(&f).next, Step::Switch(o) if o.to == key(1)));
+    rules(&mut f).keys[0].proven = false;
+    assert!(matches!(decide(&f).next, Step::Switch(o) if o.to == key(2)));
+    rules(&mut f).keys[1].proven = false;
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoReadyStandby));
+}
+
+#[test]
+fn exhausted_holds_or_disables_only_when_it_can_be_undone() {
+    let mut f = facts(Cause::Webhook);
+    for k in &mut rules(&mut f).keys {
+        k.ready = Readiness::NotReady("down".into());
+    }
+    f.consecutive_missed = 10;
+    f.no_ready_standby_since = Some(NOW - 600_000);
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoReadyStandby));
+    rules(&mut f).when_exhausted = WhenExhausted::Disable;
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::AuthorityInvalid)); // nobody here could re-enable
+    rules(&mut f).reenable_manual = true;
+    assert!(matches!(decide(&f).next, Step::Switch(o) if o.to.is_null()));
+    f.consecutive_missed = 9;
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoReadyStandby));
+    f.consecutive_missed = 10;
+    f.no_ready_standby_since = Some(NOW - 599_999);
+    assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoReadyStandby));
+}
+
+#[test]
+fn rehearsals_and_drills_never_come_to_a_switch() {
+    let mut f = facts(Cause::Operator);
+    f.request.action = Action::Rehearse;
+    f.fault = Fault::No;
+    f.arm.armed = Err("disarmed".into());
+    assert!(matches!(decide(&f).next, Step::Rehearse(_)));
+    f.request.cause = Cause::Drill;
+    f.request.action = Action::Failover; // even if mislabelled
+    f.request.fence = None;
+    f.standing = None;
+    assert!(matches!(decide(&f).next, Step::Rehearse(_)));
+}
+
+fn some_facts() -> impl Strategy<Value = Facts> {
+    let cause = prop_oneof![
+        Just(Cause::Webhook),
+        Just(Cause::Guard),
+        Just(Cause::Operator),
+        Just(Cause::Drill)
+    ];
+    let action = prop_oneof![
+        Just(Action::Failover),
+        Just(Action::Switchover),
+        Just(Action::Disable),
+        Just(Action::Enable),
+        Just(Action::Rehearse)
+    ];
+    (
+        (cause, action, 0u32..1 << 22, proptest::bool::ANY),
+        (0u8..5, 0u8..5, proptest::option::of(0u8..6)),
+        proptest::collection::vec(0u8..4, 3),
+    )
+        .prop_map(
+            |((cause, action, spoilt, healthy), (registered, fence, to), ready)| {
+                // Mostly sound facts with a few things spoilt, so that acting is not a rare accident.
+                let spoilt = if healthy {
+                    spoilt & (spoilt >> 3) & (spoilt >> 7)
+                } else {
+                    spoilt
+                };
+                let bad = |bit: u32| spoilt & (1 << bit) != 0;
+                let mut f = facts(cause);
+                f.request.action = action;
+                f.request.to = to.map(|n| if n == 5 { key(99) } else { key(n) });
+                let named = |n: u8| if n == 0 { PublicKey::NULL } else { key(n) };
+                view(&mut f).registered = Some(named(if healthy { 1 } else { registered }));
+                view(&mut f).effective = view(&mut f).registered;
+                f.request.fence = Some(named(if healthy { 1 } else { fence }));
+                for (k, r) in rules(&mut f).keys.iter_mut().zip(ready) {
+                    k.ready = match r {
+                        0 => Readiness::Unknown,
+                        1 => Readiness::NotReady("down".into()),
+                        _ => Readiness::Ready,
+                    };
+                    k.proven = r == 3;
+                }
+                if bad(0) {
+                    f.arm.armed = Err("disarmed".into());
+                }
+                if bad(1) {
+                    f.arm.pinned = true;
+                }
+                if bad(2) {
+                    f.arm.maintenance_until = Some(NOW + 1);
+                }
+                if bad(3) {
+                    f.request.evaluated_at = Some(NOW - 500_000);
+                }
+                if bad(4) {
+                    f.standing = Some(Standing::Suppressed("s".into()));
+                }
+                if bad(5) {
+                    f.view = Err("none".into());
+                }
+                if let Ok(v) = &mut f.view {
+                    if bad(6) {
+                        v.observed_at = NOW - 60_000;
+                    }
+                    if bad(7) {
+                        v.head_time = NOW - 600_000;
+                    }
+                    if bad(8) {
+                        v.clock_offset = Some(60_000);
+                    }
+                    if bad(9) {
+                        v.settling = true;
+                    }
+                    if bad(10) {
+                        v.effective = Some(key(3));
+                    }
+                    if bad(11) {
+                        v.anchored = false;
+                    }
+                }
+                if bad(12) {
+                    f.fault = Fault::No;
+                }
+                if bad(13) {
+                    f.fault = Fault::Unknown;
+                }
+                if bad(14) {
+                    f.others_participation = Some(0.1);
+                }
+                if bad(15) {
+                    f.attempt = Some(Underway {
+                        id: "a".into(),
+                        to: key(2),
+                        stage: Stage::Sent,
+                        lapsed: bad(16),
+                        swaps: bad(17),
+                    });
+                }
+                if bad(18) {
+                    f.last_switch = Some(NOW);
+                }
+                if bad(19) {
+                    f.switches_spent = 9;
+                }
+                if bad(20) {
+                    f.authority.clear();
+                }
+                if bad(21) {
+                    f.request.override_reason = Some("because".into());
+                }
+                f
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// Invariants 4, 5 and 6: only a unanimous pass acts, only on the fence, only to a configured key known ready
+    /// (or named by an operator with an override), only with a fresh quorum.
+    #[test]
+    fn acting_takes_a_unanimous_pass(f in some_facts()) {
+        let plan = decide(&f);
+        let d = &plan.decision;
+        let unanimous = d.interlocks.iter().all(|v| v.verdict == Check::Pass);
+        prop_assert_eq!(d.verdict == Verdict::Act, unanimous);
+        prop_assert_eq!(d.verdict == Verdict::Act, d.reason == Reason::Ok);
+        prop_assert_eq!(d.verdict == Verdict::Act, plan.next != Step::Nothing);
+        if let Step::Switch(order) = plan.next {
+            let seen = f.view.clone().map_err(TestCaseError::fail)?;
+            prop_assert!(f.request.cause != Cause::Drill && f.request.action != Action::Rehearse);
+            prop_assert!(!seen.settling && NOW - seen.observed_at <= 3_000);
+            prop_assert_eq!(seen.registered, Some(order.from));
+            prop_assert!(order.from != order.to);
+            if f.request.cause != Cause::Operator {
+                prop_assert_eq!(f.request.fence, Some(order.from));
+                prop_assert!(f.arm.armed.is_ok());
+                prop_assert!(matches!(f.fault, Fault::Yes(_)));
+            }
+            let keys = &f.rules.as_ref().ok_or(TestCaseError::fail("rules"))?.keys;
+            let listed = keys.iter().find(|k| k.key == order.to);
+            let named = f.request.cause == Cause::Operator && f.request.override_reason.is_some();
+            prop_assert!(order.to.is_null() || listed.is_some_and(|k| named || k.ready == Readiness::Ready));
+            prop_assert!(f.authority.iter().any(|a| a.keys.contains(&order.by.signer)));
+        }
+    }
+
+    #[test]
+    fn the_same_facts_give_the_same_plan(f in some_facts()) {
+        prop_assert_eq!(decide(&f), decide(&f.clone()));
+    }
+}

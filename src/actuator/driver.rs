@@ -1,0 +1,240 @@
+//! One loop per chain: on every snapshot it follows the attempts under way and decides what is pending, at once when
+//! a request comes in. The only place that broadcasts, and only what the journal holds.
+
+mod follow;
+mod keys;
+mod pending;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use wire::Wire;
+
+use super::attempt::{Answer, Attempt};
+use super::authority;
+use super::gather::max_view_age;
+use super::handle::name;
+use super::shared::Shared;
+use crate::chain::{Chain, Outcome};
+use crate::clock::{self, Millis};
+use crate::rpc::EndpointError;
+use crate::watch::Snapshot;
+
+/// With no tick for this long, pending requests are decided all the same (they then see a stale view).
+const IDLE: Duration = Duration::from_secs(2);
+/// A transaction in flight is waited for when shutting down, at most this long.
+const DRAIN: Duration = Duration::from_secs(4);
+
+/// The loop of one chain.
+pub struct Driver {
+    shared: Arc<Shared>,
+    chain: Arc<dyn Chain>,
+    wire: Arc<dyn Wire>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    tasks: JoinSet<Report>,
+    /// Attempts with a broadcast or a question under way: one of each at a time.
+    sending: BTreeSet<String>,
+    asking: BTreeSet<String>,
+    /// What endpoints said of an attempt since the last tick.
+    heard: BTreeMap<String, Vec<Outcome>>,
+}
+
+/// What a task of the loop brings back.
+enum Report {
+    Sent {
+        attempt: String,
+        answers: Vec<Answer>,
+    },
+    Heard {
+        attempt: String,
+        outcomes: Vec<Outcome>,
+    },
+}
+
+// === impl Driver ===
+
+impl Driver {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        chain: Arc<dyn Chain>,
+        wire: Arc<dyn Wire>,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+    ) -> Self {
+        Self {
+            shared,
+            chain,
+            wire,
+            snapshots,
+            tasks: JoinSet::new(),
+            sending: BTreeSet::new(),
+            asking: BTreeSet::new(),
+            heard: BTreeMap::new(),
+        }
+    }
+
+    /// The chain it serves.
+    #[must_use]
+    pub fn chain_name(&self) -> &str {
+        &self.chain.spec().name
+    }
+
+    /// Runs until `shutdown` says true (or the watcher is gone), then waits for what is in flight.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let shared = Arc::clone(&self.shared);
+        let chain = self.chain_name().to_owned();
+        loop {
+            let Some(wake) = shared.wakes.get(&chain) else {
+                break; // `start` makes one per chain
+            };
+            tokio::select! {
+                // A closed channel means that whoever could stop us is gone.
+                _ = shutdown.wait_for(|stop| *stop) => break,
+                changed = self.snapshots.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
+                    self.tick(&snapshot).await;
+                }
+                () = wake.notified() => self.decide_pending().await,
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    if let Ok(report) = done {
+                        self.note(report).await;
+                    }
+                }
+                () = tokio::time::sleep(IDLE) => self.decide_pending().await,
+            }
+            self.refresh();
+        }
+        let drain = async {
+            while let Some(done) = self.tasks.join_next().await {
+                if let Ok(report) = done {
+                    self.note(report).await;
+                }
+            }
+        };
+        if tokio::time::timeout(DRAIN, drain).await.is_err() {
+            tracing::warn!(
+                chain,
+                "shutting down with a request to an endpoint under way"
+            );
+        }
+    }
+
+    async fn tick(&mut self, snapshot: &Arc<Snapshot>) {
+        self.note_keys(snapshot).await;
+        self.follow(snapshot).await;
+        self.decide_pending().await;
+    }
+
+    /// Sends an attempt's bytes to every endpoint, unless somebody has disarmed, pinned or silenced it since.
+    /// The caller has made sure that the journal holds them.
+    fn send(&mut self, attempt: &Attempt) {
+        if self.sending.contains(&attempt.id) {
+            return;
+        }
+        if let Err(why) = self.may_send(attempt) {
+            tracing::warn!(attempt = attempt.id, "not sent: {why}");
+            return;
+        }
+        self.sending.insert(attempt.id.clone());
+        let chain = Arc::clone(&self.chain);
+        let sending = self.wire.transmit(chain.broadcast(&attempt.sealed));
+        let id = attempt.id.clone();
+        self.tasks.spawn(async move {
+            let answers = sending.await.into_iter().map(|answer| match answer {
+                Ok(reply) => Answer::from_reply(chain.accepted(&reply)),
+                Err(EndpointError { detail, .. }) => Answer::Unsure(detail),
+            });
+            Report::Sent {
+                attempt: id,
+                answers: answers.collect(),
+            }
+        });
+    }
+
+    fn may_send(&self, attempt: &Attempt) -> Result<(), String> {
+        if attempt.overridden {
+            return Ok(());
+        }
+        let key = name(&attempt.chain, attempt.producer());
+        let fit = self.shared.fit.get(&key).cloned().unwrap_or(Ok(()));
+        let now = clock::now_ms();
+        let book = self.shared.book();
+        let arm = book
+            .arm
+            .effective(&attempt.chain, attempt.producer(), &fit, now);
+        arm.armed?;
+        if arm.pinned {
+            return Err("pinned meanwhile".into());
+        }
+        if arm.maintenance_until.is_some_and(|until| until > now) {
+            return Err("in maintenance meanwhile".into());
+        }
+        Ok(())
+    }
+
+    /// Works out who is able and publishes the figures.
+    fn refresh(&mut self) {
+        let now = clock::now_ms();
+        let snapshot = Arc::clone(&self.snapshots.borrow());
+        let chain = self.chain_name().to_owned();
+        for producer in &self.shared.config.producers {
+            if producer.chain == chain && !producer.keys.is_empty() {
+                let able = self.able(&snapshot, &producer.name, now);
+                self.shared
+                    .book()
+                    .able
+                    .insert(name(&chain, &producer.name), able);
+            }
+        }
+        self.shared
+            .ticks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(chain, now);
+        self.shared.publish();
+    }
+
+    /// Able = the journal takes writes, there is a fresh agreed view, and a change away from the current key can be
+    /// signed (to whichever listed key: no method's authority depends on the new key).
+    fn able(&self, snapshot: &Snapshot, producer: &str, now: Millis) -> Result<(), String> {
+        if !self.shared.journal.writable() {
+            return Err("the journal cannot be written".into());
+        }
+        let view = snapshot
+            .agreement
+            .as_ref()
+            .map_err(|e| format!("no quorum: {e}"))?;
+        let chain = self.chain_name();
+        let limit = self.shared.config.chain(chain).map_or(3_000, max_view_age);
+        let age = now.saturating_sub(view.observed_at);
+        if age > limit {
+            return Err(format!("the agreed view is {age} ms old"));
+        }
+        let Some(state) = view.producers.get(producer).and_then(|p| p.state.as_ref()) else {
+            return Err("the agreed view does not have the producer".into());
+        };
+        let Some(keyring) = self.shared.keyrings.get(&name(chain, producer)) else {
+            return Err("no authority is configured".into());
+        };
+        let active = snapshot
+            .producers
+            .get(producer)
+            .and_then(|p| p.active_keys.as_deref());
+        authority::choose(&keyring.authorities, state.registered_key, active, &|key| {
+            self.shared.show(chain, key)
+        })
+        .map(|_| ())
+        .map_err(|lack| match lack {
+            authority::Lack::Unavailable(why)
+            | authority::Lack::Invalid(why)
+            | authority::Lack::Unknown(why) => why,
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! `slotkeeper check-config`: is the file right, what is worth knowing about it, and what would the death of one part cost?
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{CliError, CliResult, print};
+use crate::config::{self, Config, GuardMode, simulate};
+
+/// Where the config is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ConfigArgs {
+    /// The config file.
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "slotkeeper.yml"
+    )]
+    pub(super) file: PathBuf,
+}
+
+/// Check a config file without starting anything.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Check a config file without starting anything.\n\n\
+        Prints a summary, warnings, and what could no longer be done if any one node or provider died: read that part \
+        before arming. Nothing is sent anywhere and no key file is opened. The first error is printed with its line and \
+        column, or with the path of the field.",
+    after_help = "Examples:\n  \
+        slotkeeper check-config --config.file /etc/slotkeeper/slotkeeper.yml\n  \
+        slotkeeper check-config --schema > slotkeeper.schema.json   # completion and checks in your editor\n\n\
+        Exit codes: 0 the config is right (warnings included), 2 it is not."
+)]
+pub(super) struct CheckConfigArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print the JSON schema of the config file instead.
+    #[arg(long)]
+    schema: bool,
+}
+
+pub(super) fn run(args: &CheckConfigArgs) -> CliResult {
+    if args.schema {
+        let schema = serde_json::to_string_pretty(&config::schema::schema())?;
+        return print(&schema);
+    }
+    let config = load(&args.config)?;
+    print(report(&args.config.file, &config).trim_end())
+}
+
+/// Loads a config for a command; a wrong one is a usage error.
+pub(super) fn load(args: &ConfigArgs) -> Result<Config, CliError> {
+    config::load(&args.file).map_err(|e| CliError::Usage(e.into()))
+}
+
+fn report(file: &Path, config: &Config) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "OK {}", file.display());
+    for chain in &config.chains {
+        let spec = &chain.spec;
+        let providers: std::collections::BTreeSet<&str> = chain
+            .endpoints
+            .iter()
+            .map(|e| e.provider.as_str())
+            .collect();
+        let _ = writeln!(
+            out,
+            "  chain {}: {}, {} of {} must agree, polled every {} ms",
+            spec.name,
+            spec.protocol,
+            chain.quorum,
+            counted(providers.len(), "provider"),
+            chain.poll_interval.as_millis()
+        );
+    }
+    for producer in &config.producers {
+        let what = if producer.keys.is_empty() {
+            "watched only".to_owned()
+        } else {
+            format!(
+                "{}, {} to switch",
+                counted(producer.keys.len(), "key"),
+                counted(producer.authority.len(), "way")
+            )
+        };
+        let _ = writeln!(
+            out,
+            "  producer {}/{}: {what}",
+            producer.chain, producer.name
+        );
+    }
+    let guard = match config.guard.mode {
+        GuardMode::Off => "off",
+        GuardMode::Fallback => "fallback",
+        GuardMode::Always => "always",
+    };
+    let _ = writeln!(
+        out,
+        "  guard {guard}; an empty state file starts {}",
+        if config.actuator.armed {
+            "armed"
+        } else {
+            "disarmed"
+        }
+    );
+    let warnings: Vec<String> = config
+        .warnings
+        .iter()
+        .cloned()
+        .chain(missing_files(config))
+        .collect();
+    if !warnings.is_empty() {
+        let _ = writeln!(out, "\nWarnings");
+        for warning in warnings {
+            let _ = writeln!(out, "  {warning}");
+        }
+    }
+    let losses = simulate::simulate(config);
+    if !losses.is_empty() {
+        let _ = writeln!(out, "\nIf one part died");
+        for loss in losses {
+            let mark = if loss.lost.is_empty() { "ok  " } else { "LOST" };
+            let _ = writeln!(out, "  {mark} {loss}");
+        }
+    }
+    let switchable = config
+        .producers
+        .iter()
+        .any(|p| !p.keys.is_empty() && !p.authority.is_empty());
+    if switchable {
+        let _ = match simulate::may_arm(config) {
+            Ok(()) => writeln!(out, "\nThis set-up may be armed."),
+            Err(refusal) => writeln!(out, "\nThis set-up {}.", refusal.message),
+        };
+    }
+    out
+}
+
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
+}
+
+/// Files that the config names and that are not there (yet): `run` would refuse to start without them.
+fn missing_files(config: &Config) -> Vec<String> {
+    let mut named: Vec<(&str, &PathBuf)> = Vec::new();
+    named.extend(
+        config
+            .web
+            .config_file
+            .iter()
+            .map(|f| ("web.config_file", f)),
+    );
+    named.extend(
+        config
+            .control
+            .token_file
+            .iter()
+            .map(|f| ("control.token_file", f)),
+    );
+    named.extend(
+        config
+            .control
+            .config_file
+            .iter()
+            .map(|f| ("control.config_file", f)),
+    );
+    for producer in &config.producers {
+        for authority in &producer.authority {
+            named.extend(authority.key_files.iter().map(|f| ("key file", f)));
+            named.extend(
+                authority
+                    .passphrase_file
+                    .iter()
+                    .map(|f| ("passphrase_file", f)),
+            );
+        }
+    }
+    for one in &config.actuator.alertmanagers {
+        named.extend(
+            one.token_file
+                .iter()
+                .map(|f| ("Alertmanager token_file", f)),
+        );
+        named.extend(one.ca_file.iter().map(|f| ("Alertmanager ca_file", f)));
+    }
+    named.extend(
+        config
+            .notify
+            .iter()
+            .map(|n| ("notify secret", &n.secret_file)),
+    );
+    let mut seen = std::collections::BTreeSet::new();
+    named
+        .into_iter()
+        .filter(|(_, file)| seen.insert((*file).clone()) && !file.exists())
+        .map(|(what, file)| format!("{what} {} does not exist", file.display()))
+        .collect()
+}

@@ -1,0 +1,54 @@
+//! The ledger as rows of the state file, and back. All dirty rows of a tick are saved together, so that counters and
+//! position never part. Pure.
+
+use std::collections::BTreeMap;
+
+use super::{ChainState, Track};
+
+/// Row of the chain-wide state.
+const CHAIN: &str = "chain";
+/// Rows of producers: this and the name.
+const PRODUCER: &str = "p/";
+
+/// A saved row could not be read back.
+#[derive(Debug, thiserror::Error)]
+#[error("row {row:?} of the saved ledger cannot be read: {source}")]
+pub struct RowError {
+    row: String,
+    source: serde_json::Error,
+}
+
+/// Writes the chain-wide row.
+pub(super) fn chain(state: &ChainState) -> Option<(String, String)> {
+    // Plain data with text or number keys always serializes; were it not so, the row would be left as it was.
+    serde_json::to_string(state)
+        .ok()
+        .map(|json| (CHAIN.to_owned(), json))
+}
+
+/// Writes one producer's row.
+pub(super) fn producer(name: &str, track: &Track) -> Option<(String, String)> {
+    serde_json::to_string(track)
+        .ok()
+        .map(|json| (format!("{PRODUCER}{name}"), json))
+}
+
+/// Reads rows back; rows of other kinds are left alone.
+pub(super) fn read(
+    rows: &[(String, String)],
+) -> Result<(ChainState, BTreeMap<String, Track>), RowError> {
+    let mut state = ChainState::default();
+    let mut tracks = BTreeMap::new();
+    for (row, json) in rows {
+        let bad = |source| RowError {
+            row: row.clone(),
+            source,
+        };
+        if row == CHAIN {
+            state = serde_json::from_str(json).map_err(bad)?;
+        } else if let Some(name) = row.strip_prefix(PRODUCER) {
+            tracks.insert(name.to_owned(), serde_json::from_str(json).map_err(bad)?);
+        }
+    }
+    Ok((state, tracks))
+}

@@ -1,0 +1,113 @@
+//! One producer's part of the snapshot, from what ledger, view and probes say. Pure.
+
+use super::fault::{self, Evidence};
+use super::ledger::Figures;
+use super::probes::Probes;
+use super::{Fault, ProducerSnapshot, Readiness};
+use crate::clock::Millis;
+use crate::config::{FaultConfig, ProducerConfig};
+use crate::rpc::View;
+
+/// A producer nothing is known of yet.
+pub(super) fn blank() -> ProducerSnapshot {
+    ProducerSnapshot {
+        state: None,
+        state_time: None,
+        settling: false,
+        keys: Default::default(),
+        retracted: 0,
+        consecutive_missed: 0,
+        window_missed: 0,
+        last_missed: None,
+        tenure_since: None,
+        last_block: None,
+        next_slot: None,
+        scheduled: false,
+        fault: Fault::Unknown,
+        fault_since: None,
+        others_participation: None,
+        nodes: Default::default(),
+        ready: Default::default(),
+        no_ready_standby_since: None,
+        active_keys: None,
+        conflicting_blocks: 0,
+    }
+}
+
+/// Takes in what the agreed view says of the producer.
+pub(super) fn take_view(picture: &mut ProducerSnapshot, name: &str, view: &View) {
+    if let Some(agreed) = view.producers.get(name) {
+        picture.settling = agreed.settling;
+        // While endpoints at different heads differ, the last agreed state stands.
+        if !agreed.settling {
+            picture.state.clone_from(&agreed.state);
+            picture.state_time = agreed.state.is_some().then_some(view.head.time);
+        }
+    }
+    if let Some(keys) = view.active_keys.get(name) {
+        picture.active_keys = Some(keys.clone());
+    }
+}
+
+/// Takes in the ledger's figures, and judges the fault.
+pub(super) fn take_figures(
+    picture: &mut ProducerSnapshot,
+    figures: Figures,
+    caught_up: bool,
+    config: &FaultConfig,
+) {
+    let node_up = figures
+        .key
+        .and_then(|key| picture.nodes.get(&key))
+        .and_then(|node| node.up);
+    let enabled = figures.key.is_none_or(|key| !key.is_null())
+        && picture.state.as_ref().is_none_or(|state| state.enabled);
+    let (fault, since) = fault::judge(
+        config,
+        &Evidence {
+            figures: &figures,
+            caught_up,
+            enabled,
+            node_up,
+        },
+    );
+    picture.fault = fault;
+    picture.fault_since = since;
+    picture.retracted = figures.retracted;
+    picture.conflicting_blocks = figures.conflicting;
+    picture.consecutive_missed = figures.consecutive;
+    picture.window_missed = u32::try_from(figures.window.len()).unwrap_or(u32::MAX);
+    picture.last_missed = figures.last_missed;
+    picture.tenure_since = figures.tenure_since;
+    picture.last_block = figures.last_block;
+    picture.next_slot = figures.next_slot;
+    picture.scheduled = figures.scheduled;
+    picture.others_participation = figures.others_participation;
+    picture.keys = figures.keys;
+}
+
+/// Takes in the probes of the producer's nodes.
+pub(super) fn take_probes(
+    picture: &mut ProducerSnapshot,
+    producer: &ProducerConfig,
+    probes: &Probes,
+    now: Millis,
+) {
+    for key in &producer.keys {
+        if let Some(health) = probes.health(&producer.name, &key.signing_key) {
+            picture.nodes.insert(key.signing_key, health);
+        }
+        let ready = probes.readiness(&producer.name, key);
+        picture.ready.insert(key.signing_key, ready);
+    }
+    let registered = picture.state.as_ref().map(|state| state.registered_key);
+    let standby_ready = picture
+        .ready
+        .iter()
+        .any(|(key, ready)| Some(*key) != registered && *ready == Readiness::Ready);
+    picture.no_ready_standby_since = if standby_ready {
+        None
+    } else {
+        picture.no_ready_standby_since.or(Some(now))
+    };
+}

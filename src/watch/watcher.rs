@@ -1,0 +1,459 @@
+//! The poll loop of one chain: asks, agrees, judges slots, probes nodes, publishes the [`Snapshot`], saves the ledger.
+//! The only I/O of this room, through the pool, the probes and the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::ledger::{Applied, Ledger, LedgerRules};
+use super::picture;
+use super::probes::{ProbeChange, Probes, Yardstick};
+use super::rotation::Rotation;
+use super::{Fault, LedgerStore, ProducerSnapshot, Snapshot};
+use crate::chain::{Chain, Memory};
+use crate::clock::{Millis, now_ms};
+use crate::config::{Config, FaultConfig, ProducerConfig};
+use crate::keys::PublicKey;
+use crate::rpc::agree::agree;
+use crate::rpc::{Disagreement, EndpointReport, EndpointSetupError, Pool, View};
+
+/// Chain id and authorities are asked again so often: endpoints move behind load balancers.
+const IDENTITY_EVERY: Millis = 60_000;
+
+/// The watcher of one chain.
+pub struct Watcher {
+    chain: Arc<dyn Chain>,
+    pool: Arc<Pool>,
+    store: Arc<dyn LedgerStore>,
+    plan: Plan,
+    ledger: Ledger,
+    probes: Probes,
+    rotation: Rotation,
+    pictures: BTreeMap<String, Arc<ProducerSnapshot>>,
+    last_view: Option<Arc<View>>,
+    agreement: Result<Arc<View>, Disagreement>,
+    caught_up: bool,
+    tick: u64,
+    identity_at: Option<Millis>,
+    store_failures: u64,
+    store_failing: bool,
+    sender: watch::Sender<Arc<Snapshot>>,
+}
+
+/// What the configuration says about this chain.
+#[derive(Debug)]
+struct Plan {
+    name: String,
+    poll: Duration,
+    interval: Millis,
+    quorum: usize,
+    providers: usize,
+    watch_all: bool,
+    fault: FaultConfig,
+    /// Configured producers by name.
+    producers: BTreeMap<String, ProducerConfig>,
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    /// The watcher of the chain called `chain_name`. Nothing is sent before [`Watcher::run`].
+    ///
+    /// # Errors
+    /// When the configuration has no such chain, or the URL of a key's node cannot be used.
+    pub fn new(
+        chain: Arc<dyn Chain>,
+        pool: Arc<Pool>,
+        config: &Config,
+        chain_name: &str,
+        store: Arc<dyn LedgerStore>,
+    ) -> Result<Self, EndpointSetupError> {
+        let Some(configured) = config.chain(chain_name) else {
+            return Err(EndpointSetupError {
+                label: chain_name.to_owned(),
+                problem: "no chain of this name is configured".to_owned(),
+            });
+        };
+        let producers: BTreeMap<String, ProducerConfig> = config
+            .producers
+            .iter()
+            .filter(|p| p.chain == chain_name)
+            .map(|p| (p.name.clone(), p.clone()))
+            .collect();
+        let providers: BTreeSet<&str> = configured
+            .endpoints
+            .iter()
+            .map(|e| e.provider.as_str())
+            .collect();
+        let plan = Plan {
+            name: chain_name.to_owned(),
+            poll: configured.poll_interval,
+            interval: configured.spec.block_interval,
+            quorum: configured.quorum,
+            providers: providers.len(),
+            watch_all: configured.watch_all,
+            fault: config.fault,
+            producers,
+        };
+        let agreement = Err(Disagreement::TooFew {
+            fresh: 0,
+            quorum: plan.quorum,
+            why: "nothing was asked yet".to_owned(),
+        });
+        let ledger = Ledger::new(plan.ledger_rules());
+        let pictures = plan
+            .producers
+            .keys()
+            .map(|name| (name.clone(), Arc::new(picture::blank())))
+            .collect();
+        let probes = Probes::new(Arc::clone(&chain), config)?;
+        let mut watcher = Self {
+            chain,
+            pool,
+            store,
+            plan,
+            ledger,
+            probes,
+            rotation: Rotation::default(),
+            pictures,
+            last_view: None,
+            agreement,
+            caught_up: false,
+            tick: 0,
+            identity_at: None,
+            store_failures: 0,
+            store_failing: false,
+            sender: watch::Sender::new(Arc::new(Snapshot::empty())),
+        };
+        watcher.publish(now_ms());
+        Ok(watcher)
+    }
+
+    /// Every snapshot from now on; the newest one is there at once.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.sender.subscribe()
+    }
+
+    /// Loads the saved ledger, then ticks until `shutdown` says true (or its sender is gone). A tick under way is
+    /// finished; ticks never overlap, and one that ran late delays the next.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        self.load().await;
+        let mut ticks = tokio::time::interval(self.plan.poll);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                _ = ticks.tick() => {}
+            }
+            self.tick().await;
+        }
+    }
+
+    async fn load(&mut self) {
+        let rows = match self.store.load(&self.plan.name).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.store_failures = self.store_failures.saturating_add(1);
+                tracing::error!(chain = %self.plan.name, %error, "the saved ledger could not be loaded: counting begins anew");
+                return;
+            }
+        };
+        match Ledger::restore(self.plan.ledger_rules(), &rows) {
+            Ok(ledger) => self.ledger = ledger,
+            Err(error) => {
+                self.store_failures = self.store_failures.saturating_add(1);
+                tracing::error!(chain = %self.plan.name, %error, "the saved ledger could not be read: counting begins anew");
+            }
+        }
+    }
+
+    /// One tick: ask, agree, judge, probe, publish, save.
+    async fn tick(&mut self) {
+        let memory = self.memory(now_ms());
+        self.probes.send();
+        let reports = self.pool.ask(&memory).await;
+        let now = now_ms();
+        let agreed = agree(
+            &self.pool.rules(),
+            &reports,
+            &|num| self.ledger.known(num),
+            now,
+        );
+        let before = self.agreement.is_ok();
+        match agreed {
+            Ok(view) => {
+                if !before {
+                    tracing::info!(chain = %self.plan.name, head = view.head.num, agreeing = view.agreeing, "providers agree");
+                }
+                self.take_view(view, &reports, now).await;
+            }
+            Err(disagreement) => {
+                if before || self.tick == 0 {
+                    tracing::error!(chain = %self.plan.name, reason = %disagreement, "providers do not agree: nothing can be decided");
+                }
+                self.agreement = Err(disagreement);
+                self.probe(None, now).await;
+            }
+        }
+        self.publish(now);
+        self.tick = self.tick.saturating_add(1);
+        self.save().await;
+    }
+
+    /// What to ask in this tick.
+    fn memory(&mut self, now: Millis) -> Memory {
+        let due = self
+            .identity_at
+            .is_none_or(|at| now.saturating_sub(at) >= IDENTITY_EVERY || now < at);
+        if due {
+            self.identity_at = Some(now);
+        }
+        let kept = self.plan.kept();
+        let authorities = if due {
+            kept.iter().map(|name| (*name).to_owned()).collect()
+        } else {
+            Vec::new()
+        };
+        let mut others: BTreeSet<String> = self.plan.producers.keys().cloned().collect();
+        if self.plan.watch_all {
+            others.extend(self.ledger.names().map(str::to_owned));
+        }
+        let scheduled = self.ledger.scheduled();
+        let always = kept.into_iter().chain(
+            scheduled
+                .iter()
+                .filter(|name| self.plan.watch_all || self.plan.producers.contains_key(*name))
+                .map(String::as_str),
+        );
+        Memory {
+            identity: due,
+            producers: self.rotation.next(always, &others, self.plan.poll),
+            blocks: self.ledger.wanted(now),
+            authorities,
+        }
+    }
+
+    async fn take_view(&mut self, view: View, reports: &[EndpointReport], now: Millis) {
+        let view = Arc::new(view);
+        self.pool.note_view(&view);
+        let applied = self.ledger.apply(&view);
+        for report in reports {
+            if let Some(Ok(observation)) = &report.observation {
+                self.ledger.sight(&observation.blocks);
+            }
+        }
+        self.log_ledger(&applied);
+        self.probe(Some(&view), now).await;
+        let slots = self.ledger.slots();
+        let mut changed = self.ledger.take_touched();
+        changed.extend(view.producers.keys().cloned());
+        changed.extend(self.plan.kept().into_iter().map(str::to_owned));
+        changed.extend(self.ledger.scheduled().iter().cloned());
+        if std::mem::replace(&mut self.caught_up, slots.caught_up) != slots.caught_up {
+            changed.extend(self.pictures.keys().cloned());
+        }
+        for name in changed {
+            if !self.plan.watch_all && !self.plan.producers.contains_key(&name) {
+                continue;
+            }
+            let mut figures = self.ledger.figures(&name);
+            let kept = self
+                .plan
+                .producers
+                .get(&name)
+                .is_some_and(|p| !p.keys.is_empty());
+            if !kept && !figures.scheduled {
+                // It would change with every block for each of thousands.
+                figures.others_participation = None;
+            }
+            let old = self.pictures.remove(&name);
+            let mut next = old.map_or_else(picture::blank, Arc::unwrap_or_clone);
+            let before = (next.fault, next.state.as_ref().map(|s| s.registered_key));
+            picture::take_view(&mut next, &name, &view);
+            picture::take_figures(&mut next, figures, slots.caught_up, &self.plan.fault);
+            if kept {
+                self.log_producer(&name, before, &next);
+            }
+            self.pictures.insert(name, Arc::new(next));
+        }
+        self.last_view = Some(Arc::clone(&view));
+        self.agreement = Ok(view);
+    }
+
+    /// Takes in the nodes' answers, and what they mean for readiness.
+    async fn probe(&mut self, view: Option<&View>, now: Millis) {
+        let ledger = &self.ledger;
+        let changes = self
+            .probes
+            .collect(Yardstick {
+                head: view.map(|v| &v.head),
+                known: &|num| ledger.known(num),
+                interval: self.plan.interval,
+                now,
+            })
+            .await;
+        for change in changes {
+            self.log_probe(&change);
+        }
+        for producer in self.plan.producers.values().filter(|p| !p.keys.is_empty()) {
+            let old = self.pictures.remove(&producer.name);
+            let mut next = old.map_or_else(picture::blank, Arc::unwrap_or_clone);
+            picture::take_probes(&mut next, producer, &self.probes, now);
+            self.pictures.insert(producer.name.clone(), Arc::new(next));
+        }
+    }
+
+    fn publish(&mut self, now: Millis) {
+        let snapshot = Snapshot {
+            chain: self.plan.name.clone(),
+            tick_at: now,
+            tick: self.tick,
+            agreement: self.agreement.clone(),
+            last_view: self.last_view.clone(),
+            irreversible: self.ledger.irreversible().cloned(),
+            providers: self.plan.providers,
+            quorum: self.plan.quorum,
+            endpoints: self.pool.statuses(),
+            slots: self.ledger.slots(),
+            producers: self.pictures.clone(),
+            store_failures: self.store_failures,
+        };
+        self.sender.send_replace(Arc::new(snapshot));
+    }
+
+    /// Saves what changed, in one transaction; what could not be saved is tried again after the next tick.
+    async fn save(&mut self) {
+        let dirty = self.ledger.dirty_rows();
+        if dirty.rows.is_empty() {
+            return;
+        }
+        match self.store.save(&self.plan.name, dirty.rows.clone()).await {
+            Ok(()) => {
+                self.ledger.saved(&dirty);
+                if std::mem::take(&mut self.store_failing) {
+                    tracing::info!(chain = %self.plan.name, "the ledger is saved again");
+                }
+            }
+            Err(error) => {
+                self.store_failures = self.store_failures.saturating_add(1);
+                if !std::mem::replace(&mut self.store_failing, true) {
+                    tracing::error!(chain = %self.plan.name, %error, "the ledger could not be saved: it is tried again every tick");
+                }
+            }
+        }
+    }
+
+    fn log_ledger(&self, applied: &Applied) {
+        let chain = &self.plan.name;
+        if let Some(depth) = applied.reorg {
+            tracing::info!(%chain, blocks = depth, "left a fork");
+        }
+        if let Some((first, last)) = applied.skipped {
+            tracing::warn!(%chain, first, last, "blocks skipped: who missed what there stays unknown");
+        }
+        if let Some(odd) = &applied.odd {
+            tracing::warn!(%chain, "{odd}");
+        }
+        for miss in &applied.misses {
+            let Some(producer) = self.plan.producers.get(&miss.producer) else {
+                continue;
+            };
+            let key = miss
+                .key
+                .map_or_else(|| "unknown".to_owned(), |k| self.text(&k));
+            if producer.keys.is_empty() {
+                tracing::info!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
+            } else {
+                tracing::warn!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
+            }
+        }
+    }
+
+    fn log_producer(
+        &self,
+        name: &str,
+        (fault, key): (Fault, Option<PublicKey>),
+        next: &ProducerSnapshot,
+    ) {
+        let chain = &self.plan.name;
+        let registered = next.state.as_ref().map(|s| s.registered_key);
+        if let (Some(old), Some(new)) = (key, registered)
+            && old != new
+        {
+            tracing::info!(%chain, producer = %name, from = %self.text(&old), to = %self.text(&new), "another signing key is registered");
+        }
+        match (fault, next.fault) {
+            (Fault::Yes(_), Fault::Yes(_)) => {}
+            (_, Fault::Yes(clause)) => {
+                tracing::warn!(%chain, producer = %name, ?clause, consecutive = next.consecutive_missed, window = next.window_missed, "fault");
+            }
+            (Fault::Yes(_), Fault::No) => {
+                tracing::info!(%chain, producer = %name, "fault over");
+            }
+            _ => {}
+        }
+    }
+
+    fn log_probe(&self, change: &ProbeChange) {
+        let (chain, key) = (&self.plan.name, self.text(&change.key));
+        let ProbeChange {
+            producer,
+            node,
+            detail,
+            ..
+        } = change;
+        if change.up {
+            tracing::info!(%chain, %producer, signing_key = %key, %node, "node up: {detail}");
+        } else {
+            tracing::warn!(%chain, %producer, signing_key = %key, %node, "node down: {detail}");
+        }
+    }
+
+    fn text(&self, key: &PublicKey) -> String {
+        key.to_text(&self.chain.spec().address_prefix)
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher")
+            .field("chain", &self.plan.name)
+            .field("tick", &self.tick)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Producers with keys: those that are kept producing.
+    fn kept(&self) -> Vec<&str> {
+        self.producers
+            .values()
+            .filter(|p| !p.keys.is_empty())
+            .map(|p| p.name.as_str())
+            .collect()
+    }
+
+    fn ledger_rules(&self) -> LedgerRules {
+        LedgerRules {
+            interval: self.interval,
+            miss_window: Millis::try_from(self.fault.miss_window.as_millis())
+                .unwrap_or(Millis::MAX),
+            watch_all: self.watch_all,
+            watched: self
+                .producers
+                .iter()
+                .map(|(name, p)| {
+                    let keys = p.keys.iter().map(|k| k.signing_key).collect();
+                    (name.clone(), keys)
+                })
+                .collect(),
+        }
+    }
+}
