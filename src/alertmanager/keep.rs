@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::heartbeat::Heartbeats;
-use crate::actuator::{Entry, Journal, JournalError};
+use crate::actuator::journal::Entry;
+use crate::actuator::{Journal, JournalError};
 use crate::metrics::Task;
 
 /// Namespace in the journal.

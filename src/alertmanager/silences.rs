@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::matcher::Matcher;
-use crate::actuator::Entry;
+use crate::actuator::journal::Entry;
 use crate::clock::Millis;
 
 /// Namespace in the journal.

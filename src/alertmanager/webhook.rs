@@ -150,6 +150,9 @@ impl Webhook {
             tracing::warn!(alerts = payload.alerts.len(), "webhook flood refused");
             return Answer::Flood;
         }
+        if payload.version != "4" {
+            tracing::warn!(version = payload.version, "a webhook payload of a version that was never tested here; read as version 4");
+        }
         self.note_truncated(&payload);
         let mut rows = Vec::with_capacity(payload.alerts.len());
         let mut requests = Vec::new();
