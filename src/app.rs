@@ -9,8 +9,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -92,8 +90,6 @@ impl App {
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
         let started = now_ms();
         let config = Arc::new(config);
-        let web_listener = bind("web.listen", &config.web.listen).await?;
-        let control_listener = bind("control.listen", &config.control.listen).await?;
         let journal = open_journal(&config.state_file).await?;
         let keyrings = load_keys(&config).await?;
 
@@ -154,7 +150,7 @@ impl App {
         for driver in drivers {
             early.spawn(driver.run(stop.clone()));
         }
-        let task = |name: &str| metrics.tasks().register(name, STALL);
+        let task = |name: &str| metrics.tasks.register(name, STALL);
         early.spawn(Arc::clone(&alertmanagers).run(
             Arc::clone(&journal),
             stop.clone(),
@@ -179,7 +175,7 @@ impl App {
         early.spawn(guard.run(stop.clone()));
 
         let (ask, asked) = mpsc::channel(1);
-        let site = Arc::new(web::App {
+        let site = web::App {
             config: Arc::clone(&config),
             snapshots: snapshots.clone(),
             desk: Arc::new(actuator.clone()),
@@ -187,7 +183,7 @@ impl App {
             heartbeats: Arc::clone(&heartbeats),
             webhook: Webhook::new(
                 &config,
-                metrics.counters().clone(),
+                metrics.counters.clone(),
                 Arc::clone(&heartbeats),
                 Arc::new(Noted {
                     actuator: actuator.clone(),
@@ -195,40 +191,13 @@ impl App {
                 }),
             ),
             reload: reload_through(ask),
-            shutdown: stop.clone(),
+            shutdown: stop,
             sessions: web::Sessions::default(),
             followers: Arc::new(Semaphore::new(web::FOLLOWERS)),
-        });
-        let web = web_listener.local_addr()?;
-        let control = control_listener.local_addr()?;
-        let public_security = web::Security::load(
-            web::Role::Public,
-            config.web.config_file.as_deref(),
-            None,
-        )
-        .map_err(|e| anyhow::anyhow!("web: {e}"))?;
-        let control_security = web::Security::load(
-            web::Role::Control,
-            config.control.config_file.as_deref(),
-            config.control.token_file.as_deref(),
-        )
-        .map_err(|e| anyhow::anyhow!("control: {e}"))?;
-        early.spawn(web::serve(
-            web_listener,
-            web::Limits::default(),
-            Arc::new(public_security),
-            Arc::new(web::Public(Arc::clone(&site))),
-            stop.clone(),
-            task("web"),
-        ));
-        early.spawn(web::serve(
-            control_listener,
-            web::Limits::default(),
-            Arc::new(control_security),
-            Arc::new(web::Control(site)),
-            stop,
-            task("control"),
-        ));
+        };
+        let listeners = web::start(site, web::Limits::default()).await?;
+        let (web, control) = (listeners.web, listeners.control);
+        early.spawn(listeners.stopped());
         tracing::info!(%web, %control, chains = config.chains.len(), producers = config.producers.len(),
             "slotkeeper runs");
         Ok(Self {
@@ -308,12 +277,6 @@ async fn finish(tasks: &mut JoinSet<()>) {
         tracing::warn!("a loop did not end within {STOP:?} and was dropped");
         tasks.shutdown().await;
     }
-}
-
-async fn bind(what: &str, address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("{what}: cannot listen on {address}; is another slotkeeper running there?")
-    })
 }
 
 /// Opens the journal away from the runtime's threads: it may wait for the disk.

@@ -53,7 +53,10 @@ mod tests {
         assert!(!flood.admit(1, t(0)));
         assert!(flood.admit(500, t(1)));
         assert!(!flood.admit(1, t(1)));
-        assert!(flood.admit(1000, t(100)), "never more than the burst is saved up");
+        assert!(
+            flood.admit(1000, t(100)),
+            "never more than the burst is saved up"
+        );
         assert!(!flood.admit(1, t(100)));
         assert!(!flood.admit(5000, t(101)));
         assert!(flood.admit(5000, t(103)));

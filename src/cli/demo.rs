@@ -69,8 +69,15 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
     };
     let watch = Stopwatch::start();
     if !args.json {
-        eprintln!("starting a {} chain, two nodes of alice, slotkeeper{} …", args.chain,
-            if config.monitoring { ", Prometheus and Alertmanager" } else { "" });
+        eprintln!(
+            "starting a {} chain, two nodes of alice, slotkeeper{} …",
+            args.chain,
+            if config.monitoring {
+                ", Prometheus and Alertmanager"
+            } else {
+                ""
+            }
+        );
     }
     let world = World::start(&config).await?;
     if !args.json {
@@ -115,7 +122,10 @@ fn print_urls(world: &World) {
         println!("Prometheus    {}/alerts", pair.prometheus_url);
         println!("Alertmanager  {}/", pair.alertmanager_url);
     }
-    println!("devnet        {}/devnet/state", world.devnet.endpoint(0).url());
+    println!(
+        "devnet        {}/devnet/state",
+        world.devnet.endpoint(0).url()
+    );
     println!("files         {}\n", world.directory.path().display());
 }
 
@@ -124,7 +134,12 @@ fn print_summary(timeline: &Timeline) {
         return;
     };
     println!("\nAfter the first missed slot:");
-    for kind in [Kind::AlertFiring, Kind::Sent, Kind::Effective, Kind::StandbyProduced] {
+    for kind in [
+        Kind::AlertFiring,
+        Kind::Sent,
+        Kind::Effective,
+        Kind::StandbyProduced,
+    ] {
         if let Some(at) = timeline.at(kind) {
             #[allow(clippy::cast_precision_loss)] // seconds for people
             let seconds = at.saturating_sub(missed) as f64 / 1000.0;

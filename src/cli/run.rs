@@ -25,7 +25,11 @@ use crate::config::{self, Config};
 )]
 pub(crate) struct RunArgs {
     /// Configuration file.
-    #[arg(long = "config.file", value_name = "FILE", default_value = "slotkeeper.yml")]
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "slotkeeper.yml"
+    )]
     config_file: PathBuf,
     /// Overrides `web.listen` of the configuration.
     #[arg(long = "web.listen-address", value_name = "ADDR")]
@@ -142,7 +146,9 @@ async fn until_end(args: &RunArgs, app: &mut App) -> Result<End, CliError> {
                 return Ok(End::Reload(Box::new(fresh)));
             }
             Err(CliError::Usage(error) | CliError::Failed(error)) => {
-                tracing::error!("the configuration was not reloaded, the old one stays in force: {error:#}");
+                tracing::error!(
+                    "the configuration was not reloaded, the old one stays in force: {error:#}"
+                );
                 app.note_reload_failed();
                 if let Some(asked) = asked {
                     asked.answer(Err(format!("{error:#}")));

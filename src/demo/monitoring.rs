@@ -78,7 +78,9 @@ impl Monitoring {
     /// # Errors
     /// A missing program, a file that cannot be written, or one that does not become ready.
     pub async fn start(monitored: &Monitored) -> Result<Self, MonitoringError> {
-        let directory = tempfile::Builder::new().prefix("slotkeeper-monitoring-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("slotkeeper-monitoring-")
+            .tempdir()?;
         let (prometheus_port, alertmanager_port) =
             (monitored.prometheus_port, monitored.alertmanager_port);
         let here = |text: &str| {

@@ -68,7 +68,12 @@ impl<'a> Story<'a> {
     /// [`StoryError`].
     pub async fn run(mut self, patience: Duration) -> Result<Timeline, StoryError> {
         self.until_able(patience).await?;
-        self.say(Kind::Started, None, None, "armed and able; node A produces".into());
+        self.say(
+            Kind::Started,
+            None,
+            None,
+            "armed and able; node A produces".into(),
+        );
         self.world
             .devnet
             .crash_node("A")
@@ -79,7 +84,10 @@ impl<'a> Story<'a> {
         while !(self.timeline.has(Kind::StandbyProduced) && self.timeline.has(Kind::Irreversible)) {
             if self.watch.elapsed() > deadline {
                 let last = self.timeline.events().last();
-                return Err(StoryError::NoEnd(patience, last.map_or("none", |e| e.kind.as_str())));
+                return Err(StoryError::NoEnd(
+                    patience,
+                    last.map_or("none", |e| e.kind.as_str()),
+                ));
             }
             self.look_at_chain(crashed_ms);
             self.look_at_alerts().await;
@@ -116,7 +124,12 @@ impl<'a> Story<'a> {
             .find(|slot| slot.time_ms >= crashed_ms)
             .map(|slot| slot.slot);
         if let Some(slot) = missed {
-            self.say(Kind::Missed, Some(slot), None, format!("slot {slot} of {WITNESS} is empty"));
+            self.say(
+                Kind::Missed,
+                Some(slot),
+                None,
+                format!("slot {slot} of {WITNESS} is empty"),
+            );
         }
         let produced = truth.slots.iter().find(|slot| {
             slot.time_ms >= crashed_ms
@@ -141,12 +154,17 @@ impl<'a> Story<'a> {
             pair.alertmanager_url
         );
         let firing = self.get(&url).await.is_some_and(|alerts| {
-            alerts.as_array().is_some_and(|list| {
-                list.iter().any(|a| a["labels"]["producer"] == WITNESS)
-            })
+            alerts
+                .as_array()
+                .is_some_and(|list| list.iter().any(|a| a["labels"]["producer"] == WITNESS))
         });
         if firing {
-            self.say(Kind::AlertFiring, None, None, "Alertmanager has the alert".into());
+            self.say(
+                Kind::AlertFiring,
+                None,
+                None,
+                "Alertmanager has the alert".into(),
+            );
         }
     }
 

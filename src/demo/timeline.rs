@@ -99,7 +99,11 @@ impl Event {
         });
         #[allow(clippy::cast_precision_loss)] // seconds for people
         let at = self.t_ms as f64 / 1000.0;
-        format!("{at:9.2} s  {:<17} {since:>10}  {}", self.kind.as_str(), self.note)
+        format!(
+            "{at:9.2} s  {:<17} {since:>10}  {}",
+            self.kind.as_str(),
+            self.note
+        )
     }
 }
 
@@ -161,18 +165,29 @@ pub fn of_decision(record: &Value) -> Vec<(Kind, Option<String>, String)> {
     if text("verdict") != "act" {
         return news;
     }
-    news.push((Kind::Decided, None, format!("act: move to {}", text("target"))));
+    news.push((
+        Kind::Decided,
+        None,
+        format!("act: move to {}", text("target")),
+    ));
     let attempt = &record["attempt"];
     let txid = attempt["txid"].as_str().map(str::to_owned);
     let order = [
         ("sent", Kind::Sent, "an endpoint took the transaction"),
         ("included", Kind::Included, "it is in a block"),
         ("effective", Kind::Effective, "the chain names the new key"),
-        ("irreversible", Kind::Irreversible, "it can no longer be undone"),
+        (
+            "irreversible",
+            Kind::Irreversible,
+            "it can no longer be undone",
+        ),
     ];
     let stage = attempt["stage"].as_str().unwrap_or_default();
     let reached = order.iter().position(|(name, _, _)| *name == stage);
-    for (_, kind, note) in order.iter().take(reached.map_or(0, |i| i.saturating_add(1))) {
+    for (_, kind, note) in order
+        .iter()
+        .take(reached.map_or(0, |i| i.saturating_add(1)))
+    {
         news.push((*kind, txid.clone(), (*note).to_owned()));
     }
     news

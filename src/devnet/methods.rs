@@ -15,7 +15,10 @@ impl Call {
         let view = chain.view(spec);
         let first = &self.args[0];
         let arity = match self.method.as_str() {
-            "get_accounts" | "get_block" | "get_block_header" | "get_witness_by_account"
+            "get_accounts"
+            | "get_block"
+            | "get_block_header"
+            | "get_witness_by_account"
             | "verify_authority" => 1,
             "get_witnesses_by_vote" => 2,
             "get_transaction" => return Err(self.no_history()),

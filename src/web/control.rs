@@ -108,10 +108,7 @@ impl Handler for Control {
             let webhook = route == Some(Route::Webhook);
             let reply = self.route(route, request, peer, security).await;
             if webhook {
-                self.app
-                    .webhook
-                    .counters()
-                    .request(reply.status().as_u16());
+                self.app.webhook.counters().request(reply.status().as_u16());
             }
             reply
         })
@@ -156,7 +153,11 @@ impl Control {
             _ => &[Method::POST][..],
         };
         if !wanted.contains(request.method()) {
-            return reply::method_not_allowed(if route == Route::Page { "GET, HEAD" } else { "POST" });
+            return reply::method_not_allowed(if route == Route::Page {
+                "GET, HEAD"
+            } else {
+                "POST"
+            });
         }
         match route {
             Route::Page => self.page(request, peer, session).await,
@@ -177,7 +178,10 @@ impl Control {
         let body = match read_body(request.into_body(), MAX_BODY, self.limits.body).await {
             Ok(body) => body,
             Err(why) => {
-                let what = format!("the body must be complete within {} s and at most 1 MiB", self.limits.body.as_secs());
+                let what = format!(
+                    "the body must be complete within {} s and at most 1 MiB",
+                    self.limits.body.as_secs()
+                );
                 return reply::problem(why.status(), what);
             }
         };
@@ -199,10 +203,10 @@ impl Control {
         who: Option<&Who>,
         session: Option<&Session>,
     ) -> Result<Given, Reply> {
-        let is_form = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|t| t.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+        let is_form = request.headers().get(CONTENT_TYPE).is_some_and(|t| {
+            t.as_bytes()
+                .starts_with(b"application/x-www-form-urlencoded")
+        });
         let header = request
             .headers()
             .get("x-csrf-token")
@@ -210,7 +214,12 @@ impl Control {
             .map(str::to_owned);
         let body = read_body(request.into_body(), MAX_COMMAND, self.limits.body)
             .await
-            .map_err(|why| reply::problem(why.status(), "the body of a command is small and comes at once"))?;
+            .map_err(|why| {
+                reply::problem(
+                    why.status(),
+                    "the body of a command is small and comes at once",
+                )
+            })?;
         // Browsers send cookies by themselves, so a session alone proves nothing about who wrote the request; nor does a
         // form, whatever else came with it.
         if is_form || who.is_none() {
@@ -256,9 +265,17 @@ impl Control {
 
     async fn reload(&self, form: bool) -> Reply {
         match (self.app.reload)().await {
-            Ok(()) => done(form, StatusCode::ACCEPTED, json!({"reloaded": true}), "configuration reloaded"),
+            Ok(()) => done(
+                form,
+                StatusCode::ACCEPTED,
+                json!({"reloaded": true}),
+                "configuration reloaded",
+            ),
             Err(why) => {
-                tracing::error!(why, "the configuration could not be reloaded; the old one stays in force");
+                tracing::error!(
+                    why,
+                    "the configuration could not be reloaded; the old one stays in force"
+                );
                 failed(form, StatusCode::INTERNAL_SERVER_ERROR, &why)
             }
         }
@@ -305,7 +322,12 @@ impl Control {
         }
     }
 
-    async fn page(&self, request: Request<Incoming>, peer: Peer, session: Option<Session>) -> Reply {
+    async fn page(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        session: Option<Session>,
+    ) -> Reply {
         let fresh = session.is_none();
         let Some(session) = session.or_else(|| self.app.sessions.begin()) else {
             return unavailable("this system gives no random numbers");
@@ -333,7 +355,10 @@ impl Control {
         let token = form::parse(&String::from_utf8_lossy(&body)).remove("token");
         if !token.is_some_and(|t| security.auth.knows_token(t.trim())) {
             tracing::warn!(peer = %peer.addr, "a login with a wrong token");
-            return reply::html(StatusCode::UNAUTHORIZED, page::login(Some("That is not the token.")));
+            return reply::html(
+                StatusCode::UNAUTHORIZED,
+                page::login(Some("That is not the token.")),
+            );
         }
         let Some(session) = self.app.sessions.begin() else {
             return unavailable("this system gives no random numbers");
@@ -351,7 +376,11 @@ fn from_here(
     peer: Peer,
     security: &Loaded,
 ) -> Result<(), String> {
-    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
     let host = text(HOST).unwrap_or("");
     if !security.auth.is_configured() && !is_loopback(host) {
         return Err(format!(
@@ -437,7 +466,10 @@ fn done(form: bool, status: StatusCode, body: serde_json::Value, said: &str) -> 
 
 fn failed(form: bool, status: StatusCode, why: &str) -> Reply {
     if form {
-        return reply::see_other(&format!("/?said={}", page::query(&format!("Not done: {why}"))));
+        return reply::see_other(&format!(
+            "/?said={}",
+            page::query(&format!("Not done: {why}"))
+        ));
     }
     reply::problem(status, why)
 }
@@ -467,7 +499,13 @@ mod tests {
                 verb: Verb::Failover
             })
         );
-        for nowhere in ["/x", "/api/v1/producers/steem/alice", "/api/v1/producers/steem/alice/explode", "/api/v1/producers/a/b/arm/c", "/metrics"] {
+        for nowhere in [
+            "/x",
+            "/api/v1/producers/steem/alice",
+            "/api/v1/producers/steem/alice/explode",
+            "/api/v1/producers/a/b/arm/c",
+            "/metrics",
+        ] {
             assert_eq!(Route::of(nowhere), None, "{nowhere}");
         }
     }

@@ -49,7 +49,14 @@ mod tests {
     #[test]
     fn forms_are_read_as_browsers_write_them() {
         let form = parse("a=1&b=x+y%2Fz&c&d=%&e=%zz&a=2&=&f=%C3%A4");
-        for (name, value) in [("a", "2"), ("b", "x y/z"), ("c", ""), ("d", "%"), ("e", "%zz"), ("f", "ä")] {
+        for (name, value) in [
+            ("a", "2"),
+            ("b", "x y/z"),
+            ("c", ""),
+            ("d", "%"),
+            ("e", "%zz"),
+            ("f", "ä"),
+        ] {
             assert_eq!(form[name], value, "{name}");
         }
         assert!(parse("").is_empty());

@@ -48,8 +48,9 @@ impl Order {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        serde_json::from_slice(body)
-            .map_err(|e| format!("the body must be {{\"to\"?, \"until\"?, \"override_reason\"?}}: {e}"))
+        serde_json::from_slice(body).map_err(|e| {
+            format!("the body must be {{\"to\"?, \"until\"?, \"override_reason\"?}}: {e}")
+        })
     }
 
     /// From a form: empty fields were left out.
@@ -71,7 +72,8 @@ impl Order {
         let to = self
             .to
             .map(|text| {
-                PublicKey::parse(&text, prefix).map_err(|e| format!("to: {text:?} is no key of this chain: {e}"))
+                PublicKey::parse(&text, prefix)
+                    .map_err(|e| format!("to: {text:?} is no key of this chain: {e}"))
             })
             .transpose()?;
         let until = self.until.map(|value| moment(&value, now)).transpose()?;
@@ -86,7 +88,9 @@ impl Order {
 /// RFC 3339, Unix seconds, or a span from now.
 fn moment(value: &Value, now: Millis) -> Result<Millis, String> {
     let wrong = || {
-        format!("until: {value} is no time: use RFC 3339 such as 2026-12-01T08:00:00Z, Unix seconds, or a span such as 30m")
+        format!(
+            "until: {value} is no time: use RFC 3339 such as 2026-12-01T08:00:00Z, Unix seconds, or a span such as 30m"
+        )
     };
     match value {
         Value::Number(n) => n
@@ -141,6 +145,9 @@ mod tests {
                 .unwrap_err();
             assert!(error.contains(said), "{json}: {error}");
         }
-        assert_eq!(Order::from_json(b"\n").unwrap().check("STM", NOW), Ok((None, None, None)));
+        assert_eq!(
+            Order::from_json(b"\n").unwrap().check("STM", NOW),
+            Ok((None, None, None))
+        );
     }
 }

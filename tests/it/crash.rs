@@ -26,13 +26,16 @@ async fn killed_after(step: &'static str, seed: u64) {
     })
     .await;
     let mut doomed = rig.spawn_process(&[("SLOTKEEPER_CRASH_AFTER", step)]);
-    rig.until_status("able", |s| s["producers"][0]["able"] == true).await;
+    rig.until_status("able", |s| s["producers"][0]["able"] == true)
+        .await;
     let (code, _) = rig.post("/api/v1/arm", &serde_json::json!({})).await;
     assert!(code < 300, "{code}");
     rig.until_able().await;
     rig.devnet.crash_node("A").expect("crash");
-    rig.until_status("the fault stands", |s| s["producers"][0]["consecutive_missed"].as_u64() >= Some(1))
-        .await;
+    rig.until_status("the fault stands", |s| {
+        s["producers"][0]["consecutive_missed"].as_u64() >= Some(1)
+    })
+    .await;
     // The alert is presented until the process is dead; it may die before it can answer.
     let body = failover(&rig.key("A"), ALICE);
     let watch = slotkeeper::clock::Stopwatch::start();
@@ -41,7 +44,11 @@ async fn killed_after(step: &'static str, seed: u64) {
         if let Ok(Some(status)) = doomed.try_wait() {
             break status;
         }
-        assert!(watch.elapsed() < crate::rig::PATIENCE, "{step}: did not die\n{}", rig.log());
+        assert!(
+            watch.elapsed() < crate::rig::PATIENCE,
+            "{step}: did not die\n{}",
+            rig.log()
+        );
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
     assert!(!status.success(), "{step}: ended in order");
@@ -51,8 +58,14 @@ async fn killed_after(step: &'static str, seed: u64) {
     let watch = slotkeeper::clock::Stopwatch::start();
     while rig.registered() != standby {
         // Alertmanager goes on presenting the alert.
-        let _ = rig.try_post("/api/v1/alertmanager", &failover(&rig.key("A"), ALICE)).await;
-        assert!(watch.elapsed() < crate::rig::PATIENCE, "{step}: never moved\n{}", rig.log());
+        let _ = rig
+            .try_post("/api/v1/alertmanager", &failover(&rig.key("A"), ALICE))
+            .await;
+        assert!(
+            watch.elapsed() < crate::rig::PATIENCE,
+            "{step}: never moved\n{}",
+            rig.log()
+        );
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     rig.until_status("the attempt is over", |status| {
@@ -60,7 +73,12 @@ async fn killed_after(step: &'static str, seed: u64) {
     })
     .await;
     rig.slots_of_alice(3).await;
-    assert_eq!(rig.switches().len(), 1, "{step}: exactly one switch\n{}", rig.log());
+    assert_eq!(
+        rig.switches().len(),
+        1,
+        "{step}: exactly one switch\n{}",
+        rig.log()
+    );
     assert_eq!(rig.registered(), standby, "{step}");
     let _ = second.kill().await;
     rig.stop().await;

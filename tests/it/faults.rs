@@ -36,8 +36,22 @@ fn cases() -> Vec<Case> {
         case("black hole", Fault::BlackHole, down),
         case("slow drip", Fault::SlowDrip { byte_ms: 20 }, down),
         case("tls failure", Fault::TlsFailure, down),
-        case("429", Fault::HttpStatus { status: 429, retry_after: Some(1) }, down),
-        case("503", Fault::HttpStatus { status: 503, retry_after: None }, down),
+        case(
+            "429",
+            Fault::HttpStatus {
+                status: 429,
+                retry_after: Some(1),
+            },
+            down,
+        ),
+        case(
+            "503",
+            Fault::HttpStatus {
+                status: 503,
+                retry_after: None,
+            },
+            down,
+        ),
         case("html", Fault::Html, down),
         case("truncated json", Fault::TruncatedJson, down),
         case("huge body", Fault::HugeBody { bytes: 100_000_000 }, down),
@@ -46,7 +60,11 @@ fn cases() -> Vec<Case> {
         case("frozen head", Fault::FrozenHead, behind),
         case("minority fork", Fault::MinorityFork { back: 1 }, behind),
         case("counter dip", Fault::TotalMissedDip { by: 5 }, nothing),
-        case("redirect to https", Fault::RedirectHttps { status: 301 }, down),
+        case(
+            "redirect to https",
+            Fault::RedirectHttps { status: 301 },
+            down,
+        ),
     ]
 }
 
@@ -61,20 +79,50 @@ async fn story(case: &Case, config: RigConfig, faulty: usize) {
     let name = rig.config.endpoints[faulty];
     let label = format!(
         "endpoint=\"{}",
-        rig.devnet.endpoint_of(name).expect("endpoint").url().trim_end_matches('/')
+        rig.devnet
+            .endpoint_of(name)
+            .expect("endpoint")
+            .url()
+            .trim_end_matches('/')
     );
-    rig.devnet.endpoint_of(name).expect("endpoint").set_fault(case.fault.clone());
+    rig.devnet
+        .endpoint_of(name)
+        .expect("endpoint")
+        .set_fault(case.fault.clone());
     rig.slots_of_alice(QUIET_SLOTS).await;
-    assert_eq!(rig.switches(), Vec::<String>::new(), "{}: false switch", case.name);
+    assert_eq!(
+        rig.switches(),
+        Vec::<String>::new(),
+        "{}: false switch",
+        case.name
+    );
     let page = rig.metrics().await;
-    assert!((case.shows)(&page, &label), "{}: not visible for {label}:\n{}", case.name, rpc_lines(&page));
+    assert!(
+        (case.shows)(&page, &label),
+        "{}: not visible for {label}:\n{}",
+        case.name,
+        rpc_lines(&page)
+    );
     rig.devnet.crash_node("A").expect("crash");
     let standby = rig.key("B");
-    rig.until(&format!("{}: production moves", case.name), |rig| rig.registered() == standby).await;
+    rig.until(&format!("{}: production moves", case.name), |rig| {
+        rig.registered() == standby
+    })
+    .await;
     rig.slots_of_alice(QUIET_SLOTS).await;
     assert_eq!(rig.switches().len(), 1, "{}: exactly one switch", case.name);
-    let last = rig.truth().slots.iter().rev().find(|s| s.scheduled == ALICE).cloned();
-    assert!(last.is_some_and(|s| s.block.is_some()), "{}: the standby produces", case.name);
+    let last = rig
+        .truth()
+        .slots
+        .iter()
+        .rev()
+        .find(|s| s.scheduled == ALICE)
+        .cloned();
+    assert!(
+        last.is_some_and(|s| s.block.is_some()),
+        "{}: the standby produces",
+        case.name
+    );
     rig.stop().await;
 }
 
@@ -113,7 +161,15 @@ async fn three_endpoints_any_one_faulty() {
         .map(|(i, case)| async move {
             // The first, the second, the third in turn: the black hole is at the first.
             let faulty = if case.name == "black hole" { 0 } else { i % 3 };
-            story(&case, RigConfig { seed: i as u64, ..RigConfig::default() }, faulty).await;
+            story(
+                &case,
+                RigConfig {
+                    seed: i as u64,
+                    ..RigConfig::default()
+                },
+                faulty,
+            )
+            .await;
         })
         .collect();
     all(stories).await;
@@ -135,13 +191,23 @@ async fn two_endpoints_one_of_them_the_primarys_own() {
             };
             let rig = Rig::start(config).await;
             rig.until_able().await;
-            rig.devnet.endpoint_of("A").expect("A").set_fault(case.fault.clone());
+            rig.devnet
+                .endpoint_of("A")
+                .expect("A")
+                .set_fault(case.fault.clone());
             rig.slots_of_alice(QUIET_SLOTS).await;
-            assert_eq!(rig.switches(), Vec::<String>::new(), "{}: false switch", case.name);
+            assert_eq!(
+                rig.switches(),
+                Vec::<String>::new(),
+                "{}: false switch",
+                case.name
+            );
             rig.devnet.crash_node("A").expect("crash");
             let standby = rig.key("B");
-            rig.until(&format!("{}: production moves", case.name), |r| r.registered() == standby)
-                .await;
+            rig.until(&format!("{}: production moves", case.name), |r| {
+                r.registered() == standby
+            })
+            .await;
             rig.slots_of_alice(QUIET_SLOTS).await;
             assert_eq!(rig.switches().len(), 1, "{}: exactly one switch", case.name);
             rig.stop().await;
@@ -166,9 +232,17 @@ async fn one_endpoint_never_switches_on_a_fault() {
             };
             let rig = Rig::start(config).await;
             rig.until_able().await;
-            rig.devnet.endpoint_of("full1").expect("full1").set_fault(case.fault.clone());
+            rig.devnet
+                .endpoint_of("full1")
+                .expect("full1")
+                .set_fault(case.fault.clone());
             rig.slots_of_alice(QUIET_SLOTS).await;
-            assert_eq!(rig.switches(), Vec::<String>::new(), "{}: false switch", case.name);
+            assert_eq!(
+                rig.switches(),
+                Vec::<String>::new(),
+                "{}: false switch",
+                case.name
+            );
             rig.stop().await;
         })
         .collect();
@@ -178,21 +252,40 @@ async fn one_endpoint_never_switches_on_a_fault() {
 /// Two of three faulty: no switch, `no_quorum` journaled and counted, not able; both back: switched.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_faulty_majority_waits_and_says_so() {
-    let chosen = ["refused", "black hole", "503", "wrong chain id", "frozen head", "html"];
+    let chosen = [
+        "refused",
+        "black hole",
+        "503",
+        "wrong chain id",
+        "frozen head",
+        "html",
+    ];
     let stories = cases()
         .into_iter()
         .enumerate()
         .filter(|(_, case)| chosen.contains(&case.name))
         .map(|(i, case)| async move {
-            let rig = Rig::start(RigConfig { seed: 120 + i as u64, ..RigConfig::default() }).await;
+            let rig = Rig::start(RigConfig {
+                seed: 120 + i as u64,
+                ..RigConfig::default()
+            })
+            .await;
             rig.until_able().await;
             // The primary dies and, before its slot comes, so does the majority.
             for name in ["full1", "full3"] {
-                rig.devnet.endpoint_of(name).expect("endpoint").set_fault(case.fault.clone());
+                rig.devnet
+                    .endpoint_of(name)
+                    .expect("endpoint")
+                    .set_fault(case.fault.clone());
             }
             rig.devnet.crash_node("A").expect("crash");
             rig.slots_of_alice(QUIET_SLOTS).await;
-            assert_eq!(rig.switches(), Vec::<String>::new(), "{}: no quorum, no switch", case.name);
+            assert_eq!(
+                rig.switches(),
+                Vec::<String>::new(),
+                "{}: no quorum, no switch",
+                case.name
+            );
             let page = rig.metrics().await;
             assert_eq!(
                 series(&page, "slotkeeper_actuator_able", &[ALICE]),
@@ -201,11 +294,16 @@ async fn a_faulty_majority_waits_and_says_so() {
                 case.name
             );
             for name in ["full1", "full3"] {
-                rig.devnet.endpoint_of(name).expect("endpoint").clear_fault();
+                rig.devnet
+                    .endpoint_of(name)
+                    .expect("endpoint")
+                    .clear_fault();
             }
             let standby = rig.key("B");
-            rig.until(&format!("{}: production moves", case.name), |r| r.registered() == standby)
-                .await;
+            rig.until(&format!("{}: production moves", case.name), |r| {
+                r.registered() == standby
+            })
+            .await;
             rig.slots_of_alice(QUIET_SLOTS).await;
             assert_eq!(rig.switches().len(), 1, "{}: exactly one switch", case.name);
             rig.stop().await;
@@ -217,15 +315,31 @@ async fn a_faulty_majority_waits_and_says_so() {
 /// A request that finds no quorum is journaled with that reason and counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_quorum_is_journaled_and_counted() {
-    let rig = Rig::start(RigConfig { extra: "guard: {mode: off}".into(), ..RigConfig::default() }).await;
+    let rig = Rig::start(RigConfig {
+        extra: "guard: {mode: off}".into(),
+        ..RigConfig::default()
+    })
+    .await;
     rig.until_able().await;
     for name in ["full1", "full2", "full3"] {
-        rig.devnet.endpoint_of(name).expect("endpoint").set_fault(Fault::Refused);
+        rig.devnet
+            .endpoint_of(name)
+            .expect("endpoint")
+            .set_fault(Fault::Refused);
     }
-    rig.until_status("not able", |s| s["producers"][0]["able"] == false).await;
-    let (code, answer) = rig.post("/api/v1/alertmanager", &crate::webhooks::failover(&rig.key("A"), ALICE)).await;
+    rig.until_status("not able", |s| s["producers"][0]["able"] == false)
+        .await;
+    let (code, answer) = rig
+        .post(
+            "/api/v1/alertmanager",
+            &crate::webhooks::failover(&rig.key("A"), ALICE),
+        )
+        .await;
     assert_eq!(code, 200);
-    let id = answer["results"][0]["request_id"].as_str().expect("id").to_owned();
+    let id = answer["results"][0]["request_id"]
+        .as_str()
+        .expect("id")
+        .to_owned();
     let path = format!("/api/v1/decisions?request_id={id}");
     let watch = slotkeeper::clock::Stopwatch::start();
     loop {
@@ -235,7 +349,10 @@ async fn no_quorum_is_journaled_and_counted() {
             assert_eq!(newest["verdict"], "wait");
             break;
         }
-        assert!(watch.elapsed() < crate::rig::PATIENCE, "no decision: {decisions}");
+        assert!(
+            watch.elapsed() < crate::rig::PATIENCE,
+            "no decision: {decisions}"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let page = rig.metrics().await;

@@ -25,7 +25,10 @@ async fn until_fault(rig: &Rig) {
 async fn present(rig: &Rig, body: &Value) -> String {
     let (code, answer) = rig.post("/api/v1/alertmanager", body).await;
     assert_eq!(code, 200, "{answer}");
-    answer["results"][0]["status"].as_str().expect("status").to_owned()
+    answer["results"][0]["status"]
+        .as_str()
+        .expect("status")
+        .to_owned()
 }
 
 /// Presents the alert until the key has moved, as Alertmanager would.
@@ -33,7 +36,11 @@ async fn present_until_moved(rig: &Rig, from: &str, to: &str) {
     let watch = slotkeeper::clock::Stopwatch::start();
     while rig.registered() != to {
         present(rig, &failover(from, ALICE)).await;
-        assert!(watch.elapsed() < crate::rig::PATIENCE, "never moved: {}", rig.get("/api/v1/decisions").await);
+        assert!(
+            watch.elapsed() < crate::rig::PATIENCE,
+            "never moved: {}",
+            rig.get("/api/v1/decisions").await
+        );
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }
@@ -65,7 +72,8 @@ async fn a_thousand_copies_of_one_webhook_fifty_at_a_time_and_again_after_a_rest
         }
         rig = Arc::into_inner(shared).expect("nobody else holds it");
         let standby = rig.key("B");
-        rig.until("production moves", |r| r.registered() == standby).await;
+        rig.until("production moves", |r| r.registered() == standby)
+            .await;
     }
     rig.slots_of_alice(3).await;
     assert_eq!(rig.switches().len(), 1);
@@ -102,7 +110,10 @@ async fn an_alert_that_lingers_after_recovery_does_nothing() {
     rig.devnet.crash_node("A").expect("crash");
     until_fault(&rig).await;
     rig.devnet.restore_node("A").expect("restore");
-    rig.until_status("it produces again", |s| s["producers"][0]["consecutive_missed"] == 0).await;
+    rig.until_status("it produces again", |s| {
+        s["producers"][0]["consecutive_missed"] == 0
+    })
+    .await;
     for _ in 0..5 {
         present(&rig, &failover(&rig.key("A"), ALICE)).await;
         rig.slots_of_alice(1).await;
@@ -124,7 +135,9 @@ async fn an_alert_from_before_a_b_a_does_nothing() {
     rig.slots_of_alice(1).await;
     // A person brings production back to A by hand.
     let key_a = slotkeeper::keys::PublicKey::parse(&a, "TST").expect("key");
-    rig.devnet.operator_sets_key(ALICE, &key_a).expect("operator");
+    rig.devnet
+        .operator_sets_key(ALICE, &key_a)
+        .expect("operator");
     rig.until("back on A", |r| r.registered() == a).await;
     for _ in 0..5 {
         present(&rig, &first).await;
@@ -141,14 +154,16 @@ async fn operator_set(key: slotkeeper::keys::PublicKey, config: RigConfig) {
     rig.until_able().await;
     rig.devnet.operator_sets_key(ALICE, &key).expect("operator");
     let text = key.to_text("TST");
-    rig.until("the operator's key stands", |r| r.registered() == text).await;
+    rig.until("the operator's key stands", |r| r.registered() == text)
+        .await;
     rig.devnet.crash_node("A").expect("crash");
     for _ in 0..5 {
         present(&rig, &failover(&rig.key("A"), ALICE)).await;
         present(&rig, &failover(&text, ALICE)).await;
         // A disabled witness loses its slots: count by blocks of the chain instead.
         let head = rig.truth().head_num;
-        rig.until("the chain goes on", |r| r.truth().head_num >= head + 5).await;
+        rig.until("the chain goes on", |r| r.truth().head_num >= head + 5)
+            .await;
     }
     assert!(rig.switches().is_empty());
     assert_eq!(rig.registered(), text);
@@ -163,7 +178,9 @@ async fn an_operators_disable_is_never_undone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_key_is_never_undone() {
     use slotkeeper::keys::{SecretKey, Signer};
-    let foreign = SecretKey::from_seed_sha256("somebody else").expect("key").public_key();
+    let foreign = SecretKey::from_seed_sha256("somebody else")
+        .expect("key")
+        .public_key();
     operator_set(foreign, RigConfig::default()).await;
 }
 
@@ -173,7 +190,9 @@ async fn a_listed_key_set_by_hand_is_adopted() {
     rig.until_able().await;
     let (a, b) = (rig.key("A"), rig.key("B"));
     let key_b = slotkeeper::keys::PublicKey::parse(&b, "TST").expect("key");
-    rig.devnet.operator_sets_key(ALICE, &key_b).expect("operator");
+    rig.devnet
+        .operator_sets_key(ALICE, &key_b)
+        .expect("operator");
     rig.until("on B", |r| r.registered() == b).await;
     rig.slots_of_alice(3).await;
     assert!(rig.switches().is_empty(), "adopted, not fought");
@@ -189,12 +208,16 @@ async fn a_listed_key_set_by_hand_is_adopted() {
 async fn a_pinned_producer_is_left_alone_until_unpinned() {
     let rig = Rig::start(RigConfig::default()).await;
     rig.until_able().await;
-    let (code, answer) = rig.post("/api/v1/producers/devnet/alice/pin", &json!({})).await;
+    let (code, answer) = rig
+        .post("/api/v1/producers/devnet/alice/pin", &json!({}))
+        .await;
     assert_eq!(code, 202, "{answer}");
     rig.devnet.crash_node("A").expect("crash");
     rig.slots_of_alice(5).await;
     assert!(rig.switches().is_empty());
-    let (code, _) = rig.post("/api/v1/producers/devnet/alice/unpin", &json!({})).await;
+    let (code, _) = rig
+        .post("/api/v1/producers/devnet/alice/unpin", &json!({}))
+        .await;
     assert_eq!(code, 202);
     let b = rig.key("B");
     rig.until("production moves", |r| r.registered() == b).await;
@@ -205,8 +228,13 @@ async fn a_pinned_producer_is_left_alone_until_unpinned() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn disarmed_means_nothing_is_sent() {
-    let rig = Rig::start(RigConfig { actuator: "armed: false".into(), ..RigConfig::default() }).await;
-    rig.until_status("able", |s| s["producers"][0]["able"] == true).await;
+    let rig = Rig::start(RigConfig {
+        actuator: "armed: false".into(),
+        ..RigConfig::default()
+    })
+    .await;
+    rig.until_status("able", |s| s["producers"][0]["able"] == true)
+        .await;
     rig.devnet.crash_node("A").expect("crash");
     rig.slots_of_alice(5).await;
     assert!(rig.switches().is_empty());
@@ -228,7 +256,11 @@ async fn a_stale_alert_and_a_resolved_one_do_nothing() {
     let a = rig.key("A");
     let old = now_ms() / 1000 - 121;
     present(&rig, &alert(&a, ALICE, "failover", "firing", old)).await;
-    let status = present(&rig, &alert(&a, ALICE, "failover", "resolved", now_ms() / 1000)).await;
+    let status = present(
+        &rig,
+        &alert(&a, ALICE, "failover", "resolved", now_ms() / 1000),
+    )
+    .await;
     assert_eq!(status, "ignored");
     rig.slots_of_alice(3).await;
     assert!(rig.switches().is_empty());
@@ -240,14 +272,18 @@ async fn a_stale_alert_and_a_resolved_one_do_nothing() {
 async fn two_instances_never_ping_pong() {
     let rig = Rig::start(RigConfig::default()).await;
     let twin_file = rig.directory.path().join("twin.yml");
-    let yaml = rig.yaml().replace("state_file: slotkeeper.db", "state_file: twin.db");
+    let yaml = rig
+        .yaml()
+        .replace("state_file: slotkeeper.db", "state_file: twin.db");
     std::fs::write(&twin_file, yaml).expect("config");
     let options = slotkeeper::app::Options {
         missing_state_hold: std::time::Duration::ZERO,
         ..slotkeeper::app::Options::default()
     };
     let config = slotkeeper::config::load(&twin_file).expect("config");
-    let twin = slotkeeper::app::App::start(config, options).await.expect("the twin starts");
+    let twin = slotkeeper::app::App::start(config, options)
+        .await
+        .expect("the twin starts");
     rig.until_able().await;
     rig.devnet.crash_node("A").expect("crash");
     let b = rig.key("B");
@@ -256,7 +292,12 @@ async fn two_instances_never_ping_pong() {
     rig.slots_of_alice(10).await;
     assert_eq!(rig.registered(), b);
     // Both may have sent the same swap; the chain takes one.
-    let included = rig.truth().transactions.iter().filter(|t| t.block_num.is_some()).count();
+    let included = rig
+        .truth()
+        .transactions
+        .iter()
+        .filter(|t| t.block_num.is_some())
+        .count();
     assert_eq!(included, 1, "{:?}", rig.truth().transactions);
     twin.stop().await;
     rig.stop().await;

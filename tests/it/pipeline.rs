@@ -26,11 +26,21 @@ async fn world(protocol: Protocol, seed: u64) -> World {
 }
 
 fn alertmanager(world: &World) -> String {
-    world.monitoring.as_ref().expect("monitoring").alertmanager_url.clone()
+    world
+        .monitoring
+        .as_ref()
+        .expect("monitoring")
+        .alertmanager_url
+        .clone()
 }
 
 async fn json(url: &str) -> Value {
-    reqwest::get(url).await.expect("answers").json().await.expect("JSON")
+    reqwest::get(url)
+        .await
+        .expect("answers")
+        .json()
+        .await
+        .expect("JSON")
 }
 
 async fn firing(world: &World) -> usize {
@@ -54,7 +64,11 @@ fn switches(world: &World) -> usize {
 
 fn slots_of_alice(world: &World) -> usize {
     let truth = world.devnet.truth();
-    truth.slots.iter().filter(|s| s.scheduled == WITNESS).count()
+    truth
+        .slots
+        .iter()
+        .filter(|s| s.scheduled == WITNESS)
+        .count()
 }
 
 async fn until(name: &str, mut what: impl AsyncFnMut() -> bool) {
@@ -73,7 +87,13 @@ async fn primary_crashed_key_switched_standby_produces_alert_resolves_once() {
     let story = Story::new(&world, Stopwatch::start(), &mut tell).expect("story");
     let timeline = story.run(PATIENCE).await;
     let timeline = timeline.unwrap_or_else(|e| panic!("{e}\n{}", lines.join("\n")));
-    for kind in [Kind::Missed, Kind::AlertFiring, Kind::Webhook, Kind::Sent, Kind::StandbyProduced] {
+    for kind in [
+        Kind::Missed,
+        Kind::AlertFiring,
+        Kind::Webhook,
+        Kind::Sent,
+        Kind::StandbyProduced,
+    ] {
         assert!(timeline.has(kind), "{} was not seen", kind.as_str());
     }
     // It was the webhook that did it, not the guard.
@@ -85,12 +105,21 @@ async fn primary_crashed_key_switched_standby_produces_alert_resolves_once() {
         .iter()
         .filter(|d| d["verdict"] == "act")
         .collect();
-    assert!(!acted.is_empty() && acted.iter().all(|d| d["cause"] == "webhook"), "{decisions}");
+    assert!(
+        !acted.is_empty() && acted.iter().all(|d| d["cause"] == "webhook"),
+        "{decisions}"
+    );
     until("the alert resolves", async || firing(&world).await == 0).await;
     let before = slots_of_alice(&world);
-    until("five more slots pass", async || slots_of_alice(&world) >= before + 5).await;
+    until("five more slots pass", async || {
+        slots_of_alice(&world) >= before + 5
+    })
+    .await;
     assert_eq!(switches(&world), 1);
-    assert_eq!(world.devnet.truth().registered[WITNESS], world.key_text("B").expect("key"));
+    assert_eq!(
+        world.devnet.truth().registered[WITNESS],
+        world.key_text("B").expect("key")
+    );
     world.stop().await;
 }
 
@@ -103,7 +132,11 @@ async fn a_silence_set_before_the_crash_prevents_the_switch() {
         status["producers"][0]["able"] == true
     })
     .await;
-    let stamp = |ms: i64| jiff::Timestamp::from_millisecond(ms).expect("time").to_string();
+    let stamp = |ms: i64| {
+        jiff::Timestamp::from_millisecond(ms)
+            .expect("time")
+            .to_string()
+    };
     let silence = json!({
         "matchers": [
             {"name": "chain", "value": "devnet", "isRegex": false, "isEqual": true},
@@ -122,11 +155,20 @@ async fn a_silence_set_before_the_crash_prevents_the_switch() {
     assert!(answer.status().is_success());
     world.devnet.crash_node("A").expect("crash");
     // The alert reaches Alertmanager and is silenced there.
-    until("the silenced alert is known", async || firing(&world).await > 0).await;
+    until("the silenced alert is known", async || {
+        firing(&world).await > 0
+    })
+    .await;
     let before = slots_of_alice(&world);
     // More than the guard's patience of 30 s in slots: the guard obeys the silence too.
-    until("a minute of slots passes", async || slots_of_alice(&world) >= before + 15).await;
+    until("a minute of slots passes", async || {
+        slots_of_alice(&world) >= before + 15
+    })
+    .await;
     assert_eq!(switches(&world), 0);
-    assert_eq!(world.devnet.truth().registered[WITNESS], world.key_text("A").expect("key"));
+    assert_eq!(
+        world.devnet.truth().registered[WITNESS],
+        world.key_text("A").expect("key")
+    );
     world.stop().await;
 }

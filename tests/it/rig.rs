@@ -105,7 +105,10 @@ impl Rig {
             let key = node_key(ALICE, node).expect("key");
             rig.private(&format!("alice-{node}.wif"), &key.to_wif());
         }
-        rig.private("alice-active.wif", &active_key(ALICE).expect("key").to_wif());
+        rig.private(
+            "alice-active.wif",
+            &active_key(ALICE).expect("key").to_wif(),
+        );
         rig.private("control.token", "test-token");
         std::fs::write(rig.config_file(), rig.yaml()).expect("config");
         rig
@@ -117,7 +120,11 @@ impl Rig {
             missing_state_hold: Duration::ZERO,
             ..Options::default()
         };
-        self.app = Some(App::start(config, options).await.expect("slotkeeper starts"));
+        self.app = Some(
+            App::start(config, options)
+                .await
+                .expect("slotkeeper starts"),
+        );
     }
 
     /// Stops slotkeeper the orderly way and starts it again on the same state file.
@@ -149,7 +156,10 @@ impl Rig {
     }
 
     pub(crate) fn key(&self, node: &str) -> String {
-        node_key(ALICE, node).expect("key").public_key().to_text("TST")
+        node_key(ALICE, node)
+            .expect("key")
+            .public_key()
+            .to_text("TST")
     }
 
     pub(crate) fn yaml(&self) -> String {
@@ -176,7 +186,9 @@ impl Rig {
             })
             .collect();
         let files: Vec<String> = c.nodes.iter().map(|n| format!("alice-{n}.wif")).collect();
-        let quorum = c.quorum.map_or(String::new(), |q| format!("    quorum: {q}\n"));
+        let quorum = c
+            .quorum
+            .map_or(String::new(), |q| format!("    quorum: {q}\n"));
         let active = if c.signing_only {
             ""
         } else {
@@ -258,7 +270,10 @@ impl Rig {
             if what(&status) {
                 return;
             }
-            assert!(watch.elapsed() < PATIENCE, "never happened: {name}; status {status}");
+            assert!(
+                watch.elapsed() < PATIENCE,
+                "never happened: {name}; status {status}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -266,10 +281,15 @@ impl Rig {
     /// Waits for `n` more slots of alice to pass, produced or not.
     pub(crate) async fn slots_of_alice(&self, n: usize) {
         let count = |rig: &Self| {
-            rig.truth().slots.iter().filter(|s| s.scheduled == ALICE).count()
+            rig.truth()
+                .slots
+                .iter()
+                .filter(|s| s.scheduled == ALICE)
+                .count()
         };
         let before = count(self);
-        self.until("slots of alice pass", |rig| count(rig) >= before + n).await;
+        self.until("slots of alice pass", |rig| count(rig) >= before + n)
+            .await;
     }
 
     fn web(&self) -> String {
@@ -298,7 +318,12 @@ impl Rig {
     /// The metrics page.
     pub(crate) async fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.web());
-        reqwest::get(url).await.expect("metrics").text().await.expect("text")
+        reqwest::get(url)
+            .await
+            .expect("metrics")
+            .text()
+            .await
+            .expect("text")
     }
 
     /// POST on the control listener.
@@ -316,7 +341,10 @@ impl Rig {
             .send()
             .await
             .ok()?;
-        Some((answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null)))
+        Some((
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        ))
     }
 
     /// slotkeeper as a process of its own, with `environment` added. Needs fixed `ports`.

@@ -9,7 +9,13 @@ pub(crate) fn failover(key: &str, producer: &str) -> Value {
 }
 
 /// One alert, evaluated at `evaluated_at` (Unix seconds).
-pub(crate) fn alert(key: &str, producer: &str, action: &str, status: &str, evaluated_at: i64) -> Value {
+pub(crate) fn alert(
+    key: &str,
+    producer: &str,
+    action: &str,
+    status: &str,
+    evaluated_at: i64,
+) -> Value {
     json!({
         "version": "4",
         "groupKey": "{}/{action=~\"failover|disable|drill\"}:{alertname=\"SlotkeeperProducerFault\"}",
