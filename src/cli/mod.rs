@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 usage or config. Data goes to stdout, everything else to stderr.
 
+mod broadcast;
 mod check_config;
 mod client;
 mod completions;
@@ -49,7 +50,7 @@ enum Command {
     Producer(operate::ProducerArgs),
     /// Make, import and look at key files.
     Keys(keys::KeysArgs),
-    /// Sign transactions offline, for audits and air-gapped machines.
+    /// Sign transactions offline and send them, for audits and air-gapped machines.
     Tx(tx::TxArgs),
     /// Run a simulated chain that speaks the real RPC dialects.
     Devnet(devnet::DevnetArgs),

@@ -239,10 +239,10 @@ impl Pool {
             .head
             .map_or(0, |head| head.saturating_sub(2));
         let lowest = heads.into_iter().filter(|head| *head >= floor).min();
-        if let Some(next) = lowest.and_then(|head| head.checked_add(1)) {
-            if !memory.blocks.contains(&next) {
-                memory.blocks.push(next);
-            }
+        if let Some(next) = lowest.and_then(|head| head.checked_add(1))
+            && !memory.blocks.contains(&next)
+        {
+            memory.blocks.push(next);
         }
         memory
     }

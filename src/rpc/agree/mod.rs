@@ -81,10 +81,11 @@ pub fn agree(
     // Only a provider with endpoints on both sides makes two groups with a quorum possible.
     for other in &groups[1..] {
         let stands = other.providers >= rules.quorum && !is_stale(rules, best.top, other.top);
-        if stands && rules.is_majority() {
-            if let Relation::Fork(height) = forks::relation(rules, best.top, other.top, known) {
-                return Err(fork(height, best.top, other.top));
-            }
+        if stands
+            && rules.is_majority()
+            && let Relation::Fork(height) = forks::relation(rules, best.top, other.top, known)
+        {
+            return Err(fork(height, best.top, other.top));
         }
     }
     if !rules.is_majority() {
