@@ -9,6 +9,7 @@ mod devnet;
 mod fixtures;
 mod key_files;
 mod node_answers;
+mod rpc_devnet;
 mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_server;
