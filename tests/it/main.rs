@@ -14,6 +14,7 @@ mod node_answers;
 mod once;
 mod pipeline;
 mod rig;
+mod rpc_devnet;
 mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_server;
