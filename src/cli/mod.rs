@@ -6,11 +6,13 @@ mod broadcast;
 mod check_config;
 mod client;
 mod completions;
+mod demo;
 mod devnet;
 mod follow;
 mod keys;
 mod operate;
 mod passphrase;
+mod run;
 mod status;
 mod table;
 mod tx;
@@ -37,6 +39,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the exporter and actuator.
+    Run(run::RunArgs),
+    /// Watch a failover happen on a simulated chain.
+    Demo(demo::DemoArgs),
     CheckConfig(check_config::CheckConfigArgs),
     Status(status::StatusArgs),
     Arm(operate::ArmArgs),
@@ -81,6 +87,8 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Arm(args) => operate::arm(&args),

@@ -22,6 +22,8 @@ use crate::rpc::{Disagreement, EndpointReport, EndpointSetupError, Pool, View};
 
 /// Chain id and authorities are asked again so often: endpoints move behind load balancers.
 const IDENTITY_EVERY: Millis = 60_000;
+/// Authorities that no tick has agreed on yet are asked for again so often.
+const AUTHORITY_RETRY: Millis = 5_000;
 
 /// The watcher of one chain.
 pub struct Watcher {
@@ -38,6 +40,7 @@ pub struct Watcher {
     caught_up: bool,
     tick: u64,
     identity_at: Option<Millis>,
+    authorities_at: Option<Millis>,
     store_failures: u64,
     store_failing: bool,
     sender: watch::Sender<Arc<Snapshot>>,
@@ -124,6 +127,7 @@ impl Watcher {
             caught_up: false,
             tick: 0,
             identity_at: None,
+            authorities_at: None,
             store_failures: 0,
             store_failing: false,
             sender: watch::Sender::new(Arc::new(Snapshot::empty())),
@@ -207,14 +211,25 @@ impl Watcher {
 
     /// What to ask in this tick.
     fn memory(&mut self, now: Millis) -> Memory {
-        let due = self
-            .identity_at
-            .is_none_or(|at| now.saturating_sub(at) >= IDENTITY_EVERY || now < at);
-        if due {
+        let due = |at: Option<Millis>, every: Millis| {
+            at.is_none_or(|at| now.saturating_sub(at) >= every || now < at)
+        };
+        let identity = due(self.identity_at, IDENTITY_EVERY);
+        if identity {
             self.identity_at = Some(now);
         }
         let kept = self.plan.kept();
-        let authorities = if due {
+        let unknown = kept
+            .iter()
+            .filter_map(|name| self.pictures.get(*name))
+            .any(|picture| picture.active_keys.is_none());
+        let every = if unknown {
+            AUTHORITY_RETRY
+        } else {
+            IDENTITY_EVERY
+        };
+        let authorities = if due(self.authorities_at, every) {
+            self.authorities_at = Some(now);
             kept.iter().map(|name| (*name).to_owned()).collect()
         } else {
             Vec::new()
@@ -231,7 +246,7 @@ impl Watcher {
                 .map(String::as_str),
         );
         Memory {
-            identity: due,
+            identity,
             producers: self.rotation.next(always, &others, self.plan.poll),
             blocks: self.ledger.wanted(now),
             authorities,

@@ -310,6 +310,7 @@ async fn credentials_and_queries_show_nowhere() {
     for text in [
         format!("{refused:?} {} {error} {error:?}", refused.label()),
         format!("{remote} {remote:?}"),
+        format!("{:?}", endpoint(&url, "d")),
         format!("{broken} {broken:?}"),
     ] {
         assert!(
