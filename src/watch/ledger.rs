@@ -4,6 +4,7 @@
 //! key changes, readings of the registered key at heads), never a node's counter of missed blocks. What cannot be
 //! attributed counts for the chain only.
 
+mod fork;
 mod judge;
 mod rounds;
 mod rows;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::ledger::{Applied, Ledger, LedgerRules};
+use super::ledger::{Ledger, LedgerRules};
 use super::picture;
-use super::probes::{ProbeChange, Probes, Yardstick};
+use super::probes::{Probes, Yardstick};
 use super::rotation::Rotation;
-use super::{Fault, LedgerStore, ProducerSnapshot, Snapshot};
+use super::{LedgerStore, ProducerSnapshot, Snapshot};
 use crate::chain::{Chain, Memory};
 use crate::clock::{Millis, now_ms};
 use crate::config::{Config, FaultConfig, ProducerConfig};
@@ -30,7 +30,7 @@ pub struct Watcher {
     chain: Arc<dyn Chain>,
     pool: Arc<Pool>,
     store: Arc<dyn LedgerStore>,
-    plan: Plan,
+    pub(super) plan: Plan,
     ledger: Ledger,
     probes: Probes,
     rotation: Rotation,
@@ -48,8 +48,8 @@ pub struct Watcher {
 
 /// What the configuration says about this chain.
 #[derive(Debug)]
-struct Plan {
-    name: String,
+pub(super) struct Plan {
+    pub(super) name: String,
     poll: Duration,
     interval: Millis,
     quorum: usize,
@@ -57,7 +57,7 @@ struct Plan {
     watch_all: bool,
     fault: FaultConfig,
     /// Configured producers by name.
-    producers: BTreeMap<String, ProducerConfig>,
+    pub(super) producers: BTreeMap<String, ProducerConfig>,
 }
 
 // === impl Watcher ===
@@ -363,73 +363,7 @@ impl Watcher {
         }
     }
 
-    fn log_ledger(&self, applied: &Applied) {
-        let chain = &self.plan.name;
-        if let Some(depth) = applied.reorg {
-            tracing::info!(%chain, blocks = depth, "left a fork");
-        }
-        if let Some((first, last)) = applied.skipped {
-            tracing::warn!(%chain, first, last, "blocks skipped: who missed what there stays unknown");
-        }
-        if let Some(odd) = &applied.odd {
-            tracing::warn!(%chain, "{odd}");
-        }
-        for miss in &applied.misses {
-            let Some(producer) = self.plan.producers.get(&miss.producer) else {
-                continue;
-            };
-            let key = miss
-                .key
-                .map_or_else(|| "unknown".to_owned(), |k| self.text(&k));
-            if producer.keys.is_empty() {
-                tracing::info!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
-            } else {
-                tracing::warn!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
-            }
-        }
-    }
-
-    fn log_producer(
-        &self,
-        name: &str,
-        (fault, key): (Fault, Option<PublicKey>),
-        next: &ProducerSnapshot,
-    ) {
-        let chain = &self.plan.name;
-        let registered = next.state.as_ref().map(|s| s.registered_key);
-        if let (Some(old), Some(new)) = (key, registered)
-            && old != new
-        {
-            tracing::info!(%chain, producer = %name, from = %self.text(&old), to = %self.text(&new), "another signing key is registered");
-        }
-        match (fault, next.fault) {
-            (Fault::Yes(_), Fault::Yes(_)) => {}
-            (_, Fault::Yes(clause)) => {
-                tracing::warn!(%chain, producer = %name, ?clause, consecutive = next.consecutive_missed, window = next.window_missed, "fault");
-            }
-            (Fault::Yes(_), Fault::No) => {
-                tracing::info!(%chain, producer = %name, "fault over");
-            }
-            _ => {}
-        }
-    }
-
-    fn log_probe(&self, change: &ProbeChange) {
-        let (chain, key) = (&self.plan.name, self.text(&change.key));
-        let ProbeChange {
-            producer,
-            node,
-            detail,
-            ..
-        } = change;
-        if change.up {
-            tracing::info!(%chain, %producer, signing_key = %key, %node, "node up: {detail}");
-        } else {
-            tracing::warn!(%chain, %producer, signing_key = %key, %node, "node down: {detail}");
-        }
-    }
-
-    fn text(&self, key: &PublicKey) -> String {
+    pub(super) fn text(&self, key: &PublicKey) -> String {
         key.to_text(&self.chain.spec().address_prefix)
     }
 }
