@@ -70,6 +70,9 @@ struct Status {
     inhibited_by: Vec<String>,
 }
 
+/// An answer on its way.
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
 /// Each is given this long.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Silences are looked at this often.
@@ -178,7 +181,11 @@ impl AlertSource for Alertmanagers {
             let answers = all(&self.each, |one| one.alert(labels)).await;
             for (one, answer) in self.each.iter().zip(&answers) {
                 if let Err(problem) = answer {
-                    tracing::warn!(alertmanager = one.name, problem, "cannot ask about an alert");
+                    tracing::warn!(
+                        alertmanager = one.name,
+                        problem,
+                        "cannot ask about an alert"
+                    );
                 }
             }
             judge(answers)
@@ -213,7 +220,7 @@ async fn all<'a, T: 'a, F>(each: &'a [One], ask: impl Fn(&'a One) -> F) -> Vec<R
 where
     F: Future<Output = Result<T, String>> + Send + 'a,
 {
-    let mut asked: Vec<Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>> = each
+    let mut asked: Vec<Asked<'a, T>> = each
         .iter()
         .map(|one| Box::pin(within(ask(one))) as _)
         .collect();
@@ -334,7 +341,10 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
     let found = Certificate::from_pem_bundle(&pem)
         .map_err(|e| format!("ca_file {}: {e}", file.display()))?;
     if found.is_empty() {
-        return Err(format!("ca_file {} has no certificate in it", file.display()));
+        return Err(format!(
+            "ca_file {} has no certificate in it",
+            file.display()
+        ));
     }
     Ok(found)
 }
@@ -351,10 +361,16 @@ fn read_alerts(answer: &[u8], labels: &[(String, String)]) -> Result<Said, Strin
     for alert in ours {
         let status = &alert.status;
         if !status.silenced_by.is_empty() {
-            return Ok(Said::Suppressed(format!("silenced by {}", status.silenced_by.join(", "))));
+            return Ok(Said::Suppressed(format!(
+                "silenced by {}",
+                status.silenced_by.join(", ")
+            )));
         }
         if !status.inhibited_by.is_empty() {
-            return Ok(Said::Suppressed(format!("inhibited by {}", status.inhibited_by.join(", "))));
+            return Ok(Said::Suppressed(format!(
+                "inhibited by {}",
+                status.inhibited_by.join(", ")
+            )));
         }
         if status.state == "suppressed" {
             return Ok(Said::Suppressed("suppressed".into()));
@@ -374,16 +390,29 @@ mod tests {
             r#"[{{"labels":{{"a":"b","replica":"1"}},"annotations":{{}},"status":{{"state":"{state}","silencedBy":[{silenced}],"inhibitedBy":[{inhibited}],"mutedBy":["night"]}}}},
                {{"labels":{{"a":"c"}},"status":{{"state":"suppressed","silencedBy":["x"],"inhibitedBy":[]}}}}]"#
         );
-        read_alerts(answer.as_bytes(), &[("a".into(), "b".into()), ("e".into(), String::new())]).unwrap()
+        read_alerts(
+            answer.as_bytes(),
+            &[("a".into(), "b".into()), ("e".into(), String::new())],
+        )
+        .unwrap()
     }
 
     #[test]
     fn the_state_of_our_alert_counts_and_of_no_other() {
         assert_eq!(said("active", "", ""), Said::Active);
         assert_eq!(said("unprocessed", "", ""), Said::Active);
-        assert_eq!(said("suppressed", "\"s1\"", ""), Said::Suppressed("silenced by s1".into()));
-        assert_eq!(said("suppressed", "", "\"i1\""), Said::Suppressed("inhibited by i1".into()));
-        assert_eq!(said("suppressed", "", ""), Said::Suppressed("suppressed".into()));
+        assert_eq!(
+            said("suppressed", "\"s1\"", ""),
+            Said::Suppressed("silenced by s1".into())
+        );
+        assert_eq!(
+            said("suppressed", "", "\"i1\""),
+            Said::Suppressed("inhibited by i1".into())
+        );
+        assert_eq!(
+            said("suppressed", "", ""),
+            Said::Suppressed("suppressed".into())
+        );
         assert_eq!(read_alerts(b"[]", &[]).unwrap(), Said::Absent);
         assert!(read_alerts(b"{}", &[]).is_err());
     }
@@ -391,7 +420,11 @@ mod tests {
     #[test]
     fn one_suppressed_outweighs_all_active_and_silence_is_no_answer() {
         let s = || Ok(Said::Suppressed("s".into()));
-        let (a, n, e) = (|| Ok(Said::Active), || Ok(Said::Absent), || Err("x".to_owned()));
+        let (a, n, e) = (
+            || Ok(Said::Active),
+            || Ok(Said::Absent),
+            || Err("x".to_owned()),
+        );
         for (answers, standing) in [
             (vec![a(), s(), e()], Standing::Suppressed("s".into())),
             (vec![a(), n(), e()], Standing::Active),

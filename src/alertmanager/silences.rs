@@ -12,7 +12,7 @@ use crate::actuator::journal::Entry;
 use crate::clock::Millis;
 
 /// Namespace in the journal.
-pub const KIND: &str = "silence";
+pub(super) const KIND: &str = "silence";
 
 /// One silence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ struct RawStatus {
 
 /// Reads an answer of the API. One that cannot be read is an error for the whole answer: a silence overlooked is a
 /// switch in the middle of somebody's maintenance.
-pub fn parse(answer: &[u8]) -> Result<Vec<Silence>, String> {
+pub(super) fn parse(answer: &[u8]) -> Result<Vec<Silence>, String> {
     let raw: Vec<Raw> = serde_json::from_slice(answer).map_err(|e| e.to_string())?;
     raw.into_iter()
         .filter(|s| s.status.state != "expired")
@@ -99,8 +99,16 @@ impl Silence {
         format!(
             "silence {} by {} ({})",
             self.id,
-            if self.created_by.is_empty() { "somebody" } else { &self.created_by },
-            if self.comment.is_empty() { "no comment" } else { &self.comment },
+            if self.created_by.is_empty() {
+                "somebody"
+            } else {
+                &self.created_by
+            },
+            if self.comment.is_empty() {
+                "no comment"
+            } else {
+                &self.comment
+            },
         )
     }
 }
@@ -196,8 +204,14 @@ mod tests {
         let said = silences.covering(&labels("alice"), INSIDE).unwrap();
         assert_eq!(said, "silence a1 by ops (move to new rack)");
         assert_eq!(silences.covering(&labels("bob"), INSIDE), None);
-        assert_eq!(silences.covering(&labels("alice"), INSIDE - 3_600_000), None);
-        assert_eq!(silences.covering(&labels("alice"), INSIDE + 5_400_000), None);
+        assert_eq!(
+            silences.covering(&labels("alice"), INSIDE - 3_600_000),
+            None
+        );
+        assert_eq!(
+            silences.covering(&labels("alice"), INSIDE + 5_400_000),
+            None
+        );
     }
 
     #[test]
@@ -214,7 +228,10 @@ mod tests {
         silence.matchers[2] = matcher("instance", "x", false);
         assert!(silence.covers(&labels("alice"), INSIDE));
         silence.matchers = vec![matcher("alertname", "ProducerFault", true)];
-        assert!(silence.covers(&labels("alice"), INSIDE), "a silence of the alert as such");
+        assert!(
+            silence.covers(&labels("alice"), INSIDE),
+            "a silence of the alert as such"
+        );
         silence.matchers.clear();
         assert!(!silence.covers(&labels("alice"), INSIDE));
     }
@@ -227,7 +244,10 @@ mod tests {
         assert_eq!(silences.replace("a", one.clone()).len(), 0);
         assert_eq!(silences.replace("b", one).len(), 1);
         assert_eq!(silences.replace("a", vec![]).len(), 1);
-        assert!(silences.covering(&labels("alice"), INSIDE).is_some(), "b still says so");
+        assert!(
+            silences.covering(&labels("alice"), INSIDE).is_some(),
+            "b still says so"
+        );
         silences.replace("b", vec![]);
         assert!(silences.covering(&labels("alice"), INSIDE).is_none());
     }

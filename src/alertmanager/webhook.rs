@@ -151,16 +151,19 @@ impl Webhook {
             return Answer::Flood;
         }
         if payload.version != "4" {
-            tracing::warn!(version = payload.version, "a webhook payload of a version that was never tested here; read as version 4");
+            tracing::warn!(
+                version = payload.version,
+                "a webhook payload of a version that was never tested here; read as version 4"
+            );
         }
         self.note_truncated(&payload);
         let mut rows = Vec::with_capacity(payload.alerts.len());
         let mut requests = Vec::new();
         for raw in payload.alerts {
             let alert = serde_json::from_value::<Alert>(raw).ok();
-            let meaning = alert.as_ref().map_or(Meaning::Ignore(Ignored::Malformed), |a| {
-                self.meaning(a)
-            });
+            let meaning = alert
+                .as_ref()
+                .map_or(Meaning::Ignore(Ignored::Malformed), |a| self.meaning(a));
             let mut row = Row::of(alert.as_ref());
             match meaning {
                 Meaning::Ignore(why) => row.ignored(why),
@@ -272,9 +275,7 @@ fn read(alert: &Alert, prefixes: &BTreeMap<String, String>) -> Result<Meaning, I
     // A drill may leave the fence out: it asks whether the path works, not whether this key is at fault.
     let fence = match (label("signing_key"), cause) {
         (Ok(text), _) => match prefixes.get(&chain) {
-            Some(prefix) => {
-                Some(PublicKey::parse(&text, prefix).map_err(|_| Ignored::Malformed)?)
-            }
+            Some(prefix) => Some(PublicKey::parse(&text, prefix).map_err(|_| Ignored::Malformed)?),
             // The actuator says `unknown_producer` of a chain that is not configured.
             None => None,
         },
@@ -370,7 +371,14 @@ mod tests {
     fn what_is_missing_or_wrong_is_named() {
         let at = Some("1763710652.5");
         let text = key().to_text("STM");
-        let whole = |action| [("action", action), ("chain", "steem"), ("producer", "alice"), ("signing_key", text.as_str())];
+        let whole = |action| {
+            [
+                ("action", action),
+                ("chain", "steem"),
+                ("producer", "alice"),
+                ("signing_key", text.as_str()),
+            ]
+        };
         assert_eq!(why(&whole("failover"), at), None);
         assert_eq!(why(&whole("disable"), at), None);
         assert_eq!(why(&whole("drill"), at), None);
@@ -382,7 +390,10 @@ mod tests {
         assert_eq!(why(&whole("reboot"), at), Some("not_actionable"));
         assert_eq!(why(&[], at), Some("not_actionable"));
         assert_eq!(why(&[("action", "heartbeat"), ("source", "a")], at), None);
-        assert_eq!(why(&[("action", "heartbeat"), ("source", "a")], None), Some("missing_label"));
+        assert_eq!(
+            why(&[("action", "heartbeat"), ("source", "a")], None),
+            Some("missing_label")
+        );
         assert_eq!(why(&[("action", "heartbeat")], at), Some("missing_label"));
         let mut foreign = whole("failover");
         foreign[3].1 = "unknown";
@@ -395,13 +406,20 @@ mod tests {
     #[test]
     fn resolved_never_means_anything() {
         let prefixes = BTreeMap::new();
-        for labels in [&[("action", "failover")][..], &[("action", "heartbeat")], &[]] {
+        for labels in [
+            &[("action", "failover")][..],
+            &[("action", "heartbeat")],
+            &[],
+        ] {
             assert_eq!(
                 read(&alert("resolved", labels, None), &prefixes),
                 Err(Ignored::Resolved)
             );
         }
-        assert_eq!(read(&alert("?", &[], None), &prefixes), Err(Ignored::Malformed));
+        assert_eq!(
+            read(&alert("?", &[], None), &prefixes),
+            Err(Ignored::Malformed)
+        );
     }
 
     #[test]
@@ -424,6 +442,9 @@ mod tests {
         assert_eq!(request.to, None);
         assert_eq!(request.evaluated_at, Some(1_763_710_652_500));
         assert_eq!(request.labels.len(), 5);
-        assert_eq!((request.action, request.cause), (Action::Failover, Cause::Webhook));
+        assert_eq!(
+            (request.action, request.cause),
+            (Action::Failover, Cause::Webhook)
+        );
     }
 }

@@ -116,7 +116,7 @@ impl Bodies {
 
 /// Joins the parts into one page: each family once, with its help and type, then the samples of every part.
 #[must_use]
-pub fn join(parts: &[&Bodies]) -> String {
+pub(super) fn join(parts: &[&Bodies]) -> String {
     let size: usize = parts
         .iter()
         .flat_map(|p| p.0.iter().map(String::len))
@@ -210,7 +210,14 @@ mod tests {
     #[test]
     fn a_histogram_has_buckets_sum_and_count() {
         let mut a = Bodies::default();
-        a.histogram(Name::ActuatorStage, &["c", "sent"], &[0.1, 1.0], &[1, 2], 3.5, 4);
+        a.histogram(
+            Name::ActuatorStage,
+            &["c", "sent"],
+            &[0.1, 1.0],
+            &[1, 2],
+            3.5,
+            4,
+        );
         let page = join(&[&a]);
         for line in [
             "slotkeeper_actuator_stage_duration_seconds_bucket{chain=\"c\",stage=\"sent\",le=\"0.1\"} 1",

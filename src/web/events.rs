@@ -20,7 +20,7 @@ use crate::watch::Snapshot;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Starts a stream of events.
-pub fn follow(app: &Arc<App>) -> Reply {
+pub(super) fn follow(app: &Arc<App>) -> Reply {
     let Ok(place) = Arc::clone(&app.followers).try_acquire_owned() else {
         return reply::problem(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -49,7 +49,11 @@ pub fn follow(app: &Arc<App>) -> Reply {
 
 async fn feed(app: &App, pieces: &mpsc::Sender<Bytes>) {
     let mut happenings = app.desk.events();
-    if pieces.send(Bytes::from_static(b"retry: 3000\n\n")).await.is_err() {
+    if pieces
+        .send(Bytes::from_static(b"retry: 3000\n\n"))
+        .await
+        .is_err()
+    {
         return;
     }
     let mut heads = JoinSet::new();
@@ -80,7 +84,11 @@ async fn feed_heads(mut snapshots: watch::Receiver<Arc<Snapshot>>, pieces: mpsc:
         let agreed = snapshot.agreement.is_ok();
         if shown != Some((head, agreed)) {
             shown = Some((head, agreed));
-            if pieces.send(sse("head", &head_event(&snapshot))).await.is_err() {
+            if pieces
+                .send(sse("head", &head_event(&snapshot)))
+                .await
+                .is_err()
+            {
                 return;
             }
         }

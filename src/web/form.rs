@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Names and values; of a name given twice the last counts.
 #[must_use]
-pub fn parse(text: &str) -> BTreeMap<String, String> {
+pub(super) fn parse(text: &str) -> BTreeMap<String, String> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> BTreeMap<String, String> {
 
 /// A segment of a path.
 #[must_use]
-pub fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     decode(text, false)
 }
 
@@ -49,7 +49,14 @@ mod tests {
     #[test]
     fn forms_are_read_as_browsers_write_them() {
         let form = parse("a=1&b=x+y%2Fz&c&d=%&e=%zz&a=2&=&f=%C3%A4");
-        for (name, value) in [("a", "2"), ("b", "x y/z"), ("c", ""), ("d", "%"), ("e", "%zz"), ("f", "ä")] {
+        for (name, value) in [
+            ("a", "2"),
+            ("b", "x y/z"),
+            ("c", ""),
+            ("d", "%"),
+            ("e", "%zz"),
+            ("f", "ä"),
+        ] {
             assert_eq!(form[name], value, "{name}");
         }
         assert!(parse("").is_empty());

@@ -13,18 +13,18 @@ use crate::keys::PublicKey;
 /// As given.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Order {
+pub(super) struct Order {
     to: Option<String>,
     until: Option<Value>,
     override_reason: Option<String>,
 }
 
 /// Target, end of maintenance, reason to override.
-pub type Checked = (Option<PublicKey>, Option<Millis>, Option<String>);
+pub(super) type Checked = (Option<PublicKey>, Option<Millis>, Option<String>);
 
 /// The verb of a path.
 #[must_use]
-pub fn verb(text: &str) -> Option<Verb> {
+pub(super) fn verb(text: &str) -> Option<Verb> {
     Some(match text {
         "arm" => Verb::Arm,
         "disarm" => Verb::Disarm,
@@ -44,16 +44,17 @@ pub fn verb(text: &str) -> Option<Verb> {
 
 impl Order {
     /// From a JSON body; an empty one asks for nothing special.
-    pub fn from_json(body: &[u8]) -> Result<Self, String> {
+    pub(super) fn from_json(body: &[u8]) -> Result<Self, String> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        serde_json::from_slice(body)
-            .map_err(|e| format!("the body must be {{\"to\"?, \"until\"?, \"override_reason\"?}}: {e}"))
+        serde_json::from_slice(body).map_err(|e| {
+            format!("the body must be {{\"to\"?, \"until\"?, \"override_reason\"?}}: {e}")
+        })
     }
 
     /// From a form: empty fields were left out.
-    pub fn from_form(form: &BTreeMap<String, String>) -> Result<Self, String> {
+    pub(super) fn from_form(form: &BTreeMap<String, String>) -> Result<Self, String> {
         let field = |name: &str| {
             form.get(name)
                 .map(|v| v.trim().to_owned())
@@ -67,11 +68,12 @@ impl Order {
     }
 
     /// Reads key and time. `prefix` is the chain's; `now` is where spans count from.
-    pub fn check(self, prefix: &str, now: Millis) -> Result<Checked, String> {
+    pub(super) fn check(self, prefix: &str, now: Millis) -> Result<Checked, String> {
         let to = self
             .to
             .map(|text| {
-                PublicKey::parse(&text, prefix).map_err(|e| format!("to: {text:?} is no key of this chain: {e}"))
+                PublicKey::parse(&text, prefix)
+                    .map_err(|e| format!("to: {text:?} is no key of this chain: {e}"))
             })
             .transpose()?;
         let until = self.until.map(|value| moment(&value, now)).transpose()?;
@@ -86,7 +88,9 @@ impl Order {
 /// RFC 3339, Unix seconds, or a span from now.
 fn moment(value: &Value, now: Millis) -> Result<Millis, String> {
     let wrong = || {
-        format!("until: {value} is no time: use RFC 3339 such as 2026-12-01T08:00:00Z, Unix seconds, or a span such as 30m")
+        format!(
+            "until: {value} is no time: use RFC 3339 such as 2026-12-01T08:00:00Z, Unix seconds, or a span such as 30m"
+        )
     };
     match value {
         Value::Number(n) => n
@@ -141,6 +145,9 @@ mod tests {
                 .unwrap_err();
             assert!(error.contains(said), "{json}: {error}");
         }
-        assert_eq!(Order::from_json(b"\n").unwrap().check("STM", NOW), Ok((None, None, None)));
+        assert_eq!(
+            Order::from_json(b"\n").unwrap().check("STM", NOW),
+            Ok((None, None, None))
+        );
     }
 }

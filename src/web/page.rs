@@ -9,7 +9,7 @@ use crate::actuator::{Check, DecisionRecord, JournalError};
 
 /// What the control page has beyond the status page.
 #[derive(Debug, Clone, Copy)]
-pub struct Controls<'a> {
+pub(super) struct Controls<'a> {
     /// The login's token: every form carries it.
     pub csrf: &'a str,
     /// What the last command came to.
@@ -25,12 +25,16 @@ th,td{text-align:left;padding:.25em .8em .25em 0;border-bottom:1px solid #ddd;ve
 
 /// A page.
 #[must_use]
-pub fn render(
+pub(super) fn render(
     status: &Value,
     decisions: &Result<Vec<DecisionRecord>, JournalError>,
     controls: Option<&Controls<'_>>,
 ) -> String {
-    let mut out = head(if controls.is_some() { "slotkeeper control" } else { "slotkeeper" });
+    let mut out = head(if controls.is_some() {
+        "slotkeeper control"
+    } else {
+        "slotkeeper"
+    });
     if let Some(said) = controls.and_then(|c| c.said) {
         let _ = write!(out, "<p class=box role=status>{}</p>", esc(said));
     }
@@ -47,18 +51,26 @@ pub fn render(
     heartbeats(&mut out, status);
     render_decisions(&mut out, decisions);
     for warning in list(status, "warnings") {
-        let _ = write!(out, "<p class=dim>Warning: {}</p>", esc(warning.as_str().unwrap_or("")));
+        let _ = write!(
+            out,
+            "<p class=dim>Warning: {}</p>",
+            esc(warning.as_str().unwrap_or(""))
+        );
     }
     if controls.is_none() {
         out.push_str("<p><a href=/metrics>metrics</a> · <a href=/-/ready>ready</a> · <a href=/api/v1/status>status as JSON</a> · <a href=/api/v1/decisions>decisions as JSON</a></p>");
     }
-    let _ = write!(out, "<p class=dim>slotkeeper {}</p></body></html>\n", esc(&text(status, "version")));
+    let _ = write!(
+        out,
+        "<p class=dim>slotkeeper {}</p></body></html>",
+        esc(&text(status, "version"))
+    );
     out
 }
 
 /// The login form.
 #[must_use]
-pub fn login(problem: Option<&str>) -> String {
+pub(super) fn login(problem: Option<&str>) -> String {
     let mut out = head("slotkeeper control");
     if let Some(problem) = problem {
         let _ = write!(out, "<p class=\"box bad\" role=alert>{}</p>", esc(problem));
@@ -69,7 +81,7 @@ pub fn login(problem: Option<&str>) -> String {
 
 /// Text as part of a query.
 #[must_use]
-pub fn query(text: &str) -> String {
+pub(super) fn query(text: &str) -> String {
     let mut out = String::new();
     // A location is a header: what is said there stays short.
     for byte in text.chars().take(400).collect::<String>().bytes() {
@@ -102,7 +114,11 @@ fn summary(out: &mut String, status: &Value) {
             "faults are watched and reported, nothing is switched but by hand"
         },
         if able { "ok" } else { "bad" },
-        if able { "able to switch" } else { "not able to switch" },
+        if able {
+            "able to switch"
+        } else {
+            "not able to switch"
+        },
         match status.get("armed_note").and_then(Value::as_str) {
             Some(note) => format!(" {}", esc(note)),
             None => String::new(),
@@ -135,7 +151,11 @@ fn render_producer(out: &mut String, p: &Value, controls: Option<&Controls<'_>>)
         esc(&text(p, "next_slot")),
     );
     if yes(p, "watched_only") {
-        let _ = write!(out, "<p class=dim>Watched only: no keys are configured. Registered: <code>{}</code></p>", esc(&text(p, "registered_key")));
+        let _ = write!(
+            out,
+            "<p class=dim>Watched only: no keys are configured. Registered: <code>{}</code></p>",
+            esc(&text(p, "registered_key"))
+        );
         return;
     }
     standing(out, p, "armed", "Armed", "Disarmed");
@@ -152,7 +172,11 @@ fn render_producer(out: &mut String, p: &Value, controls: Option<&Controls<'_>>)
             "<p>Last switch: <b>{}</b>, transaction <code>{}</code> {}</p>",
             esc(&text(attempt, "stage")),
             esc(&text(attempt, "txid")),
-            attempt.get("note").and_then(Value::as_str).map(esc).unwrap_or_default(),
+            attempt
+                .get("note")
+                .and_then(Value::as_str)
+                .map(esc)
+                .unwrap_or_default(),
         );
     }
     keys(out, p);
@@ -165,8 +189,16 @@ fn standing(out: &mut String, p: &Value, field: &str, good: &str, bad: &str) {
     if yes(p, field) {
         let _ = write!(out, "<p class=ok>{good}.</p>");
     } else {
-        let note = p.get(&format!("{field}_note")).and_then(Value::as_str).unwrap_or("");
-        let _ = write!(out, "<p class=bad>{bad}{}{}</p>", if note.is_empty() { "." } else { ": " }, esc(note));
+        let note = p
+            .get(format!("{field}_note"))
+            .and_then(Value::as_str)
+            .unwrap_or("");
+        let _ = write!(
+            out,
+            "<p class=bad>{bad}{}{}</p>",
+            if note.is_empty() { "." } else { ": " },
+            esc(note)
+        );
     }
 }
 
@@ -185,15 +217,27 @@ fn keys(out: &mut String, p: &Value) {
             "<tr><td><code>{}</code><td>{}<td>{}<td class={class}>{ready}<td>{}</tr>",
             esc(&signing_key),
             esc(&text(key, "role")),
-            if signing_key == registered { "<b>yes</b>" } else { "" },
+            if signing_key == registered {
+                "<b>yes</b>"
+            } else {
+                ""
+            },
             esc(&text(key, "detail")),
         );
     }
     out.push_str("</table>");
     let role = text(p, "role");
     if matches!(role.as_str(), "foreign" | "null") {
-        let _ = write!(out, "<p class=bad>Registered is {}: <code>{}</code>. An operator's hand: it is left alone.</p>",
-            if role == "null" { "the null key (disabled)" } else { "a key that is not configured here" }, esc(&registered));
+        let _ = write!(
+            out,
+            "<p class=bad>Registered is {}: <code>{}</code>. An operator's hand: it is left alone.</p>",
+            if role == "null" {
+                "the null key (disabled)"
+            } else {
+                "a key that is not configured here"
+            },
+            esc(&registered)
+        );
     }
 }
 
@@ -208,7 +252,10 @@ fn render_chain(out: &mut String, chain: &Value) {
         esc(&text(chain, "agreeing")),
         esc(&text(chain, "providers")),
         esc(&text(chain, "quorum")),
-        chain.get("participation").and_then(Value::as_f64).map_or("not known".to_owned(), |p| format!("{:.1} %", p * 100.0)),
+        chain
+            .get("participation")
+            .and_then(Value::as_f64)
+            .map_or("not known".to_owned(), |p| format!("{:.1} %", p * 100.0)),
     );
     if let Some(why) = chain.get("disagreement").and_then(Value::as_str) {
         let _ = write!(out, "<p class=bad>No agreed view: {}</p>", esc(why));
@@ -225,7 +272,10 @@ fn render_chain(out: &mut String, chain: &Value) {
             if up { "yes" } else { "no" },
             esc(&text(e, "head")),
             esc(&text(e, "lag")),
-            e.get("error").and_then(Value::as_str).map(esc).unwrap_or_default(),
+            e.get("error")
+                .and_then(Value::as_str)
+                .map(esc)
+                .unwrap_or_default(),
         );
     }
     out.push_str("</table>");
@@ -239,7 +289,10 @@ fn heartbeats(out: &mut String, status: &Value) {
     out.push_str("<h2>Heartbeats</h2><table><tr><th>Source<th>Last heard<th>State</tr>");
     for h in sources {
         let overdue = yes(h, "overdue");
-        let age = h.get("age").and_then(Value::as_f64).map_or("never".to_owned(), |s| format!("{s:.0} s ago"));
+        let age = h
+            .get("age")
+            .and_then(Value::as_f64)
+            .map_or("never".to_owned(), |s| format!("{s:.0} s ago"));
         let _ = write!(
             out,
             "<tr><td>{}<td>{age}<td class={}>{}</tr>",
@@ -264,7 +317,9 @@ fn render_decisions(out: &mut String, decisions: &Result<Vec<DecisionRecord>, Jo
             return;
         }
     };
-    out.push_str("<table><tr><th>Time<th>Producer<th>Asked<th>Verdict<th>Reason<th>In the way</tr>");
+    out.push_str(
+        "<table><tr><th>Time<th>Producer<th>Asked<th>Verdict<th>Reason<th>In the way</tr>",
+    );
     for d in decisions {
         let in_the_way: Vec<String> = d
             .interlocks
@@ -290,7 +345,11 @@ fn render_decisions(out: &mut String, decisions: &Result<Vec<DecisionRecord>, Jo
 }
 
 fn global_forms(out: &mut String, controls: &Controls<'_>, armed: bool) {
-    let (path, word) = if armed { ("disarm", "Disarm everything") } else { ("arm", "Arm") };
+    let (path, word) = if armed {
+        ("disarm", "Disarm everything")
+    } else {
+        ("arm", "Arm")
+    };
     form(out, controls, &format!("/api/v1/{path}"), word, "");
     form(out, controls, "/-/reload", "Reload configuration", "");
     form(out, controls, "/logout", "Log out", "");
@@ -298,7 +357,8 @@ fn global_forms(out: &mut String, controls: &Controls<'_>, armed: bool) {
 
 fn producer_forms(out: &mut String, controls: &Controls<'_>, chain: &str, name: &str, p: &Value) {
     let path = |verb: &str| format!("/api/v1/producers/{}/{}/{verb}", query(chain), query(name));
-    let mut standing = |verb: &str, word: &str, fields: &str| form(out, controls, &path(verb), word, fields);
+    let mut standing =
+        |verb: &str, word: &str, fields: &str| form(out, controls, &path(verb), word, fields);
     if yes(p, "armed") {
         standing("disarm", "Disarm", "");
     } else {
@@ -309,18 +369,31 @@ fn producer_forms(out: &mut String, controls: &Controls<'_>, chain: &str, name: 
     } else {
         standing("pin", "Pin (hands off)", "");
     }
-    standing("maintenance", "Maintenance", "<input type=text name=until placeholder=\"until: 30m or a time; empty ends it\"> ");
+    standing(
+        "maintenance",
+        "Maintenance",
+        "<input type=text name=until placeholder=\"until: 30m or a time; empty ends it\"> ",
+    );
     standing("rehearse", "Rehearse", "");
-    let mut target = String::from("to <select name=to><option value=\"\">the next ready key</option>");
+    let mut target =
+        String::from("to <select name=to><option value=\"\">the next ready key</option>");
     for key in list(p, "keys") {
         let text = esc(&text(key, "signing_key"));
         let _ = write!(target, "<option value=\"{text}\">{text}</option>");
     }
     target.push_str("</select> <input type=text name=override_reason placeholder=\"override reason, if one is needed\"> ");
-    for (verb, word) in [("failover", "Fail over now"), ("switchover", "Switch over"), ("enable", "Enable")] {
+    for (verb, word) in [
+        ("failover", "Fail over now"),
+        ("switchover", "Switch over"),
+        ("enable", "Enable"),
+    ] {
         standing(verb, word, &target);
     }
-    standing("disable", "Disable (null key)", "<input type=text name=override_reason placeholder=\"override reason, if one is needed\"> ");
+    standing(
+        "disable",
+        "Disable (null key)",
+        "<input type=text name=override_reason placeholder=\"override reason, if one is needed\"> ",
+    );
 }
 
 fn form(out: &mut String, controls: &Controls<'_>, action: &str, word: &str, fields: &str) {
@@ -336,7 +409,10 @@ fn form(out: &mut String, controls: &Controls<'_>, action: &str, word: &str, fie
 // === fields ===
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn yes(value: &Value, key: &str) -> bool {
@@ -383,8 +459,14 @@ mod tests {
             "chains": [{"name": evil, "disagreement": evil, "endpoints": [{"endpoint": evil, "error": evil}]}],
             "heartbeats": [{"source": evil}], "warnings": [evil],
         });
-        let controls = Controls { csrf: evil, said: Some(evil) };
-        for page in [render(&status, &Ok(vec![]), Some(&controls)), render(&status, &Err(JournalError::Io(evil.into())), None)] {
+        let controls = Controls {
+            csrf: evil,
+            said: Some(evil),
+        };
+        for page in [
+            render(&status, &Ok(vec![]), Some(&controls)),
+            render(&status, &Err(JournalError::Io(evil.into())), None),
+        ] {
             assert!(!page.contains("<script"), "{page}");
             assert!(!page.contains("\"'"), "{page}");
         }

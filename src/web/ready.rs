@@ -17,7 +17,7 @@ fn stall_after(poll: Duration) -> Duration {
 
 /// Why the process is not ready; empty = ready.
 #[must_use]
-pub fn reasons(
+pub(super) fn reasons(
     config: &Config,
     snapshots: &[Arc<Snapshot>],
     actuator: &ActuatorSnapshot,
@@ -43,7 +43,10 @@ pub fn reasons(
             None => out.push(format!("chain {name} has not been polled yet")),
             Some(snapshot) => {
                 if let Some(silent) = older(snapshot.tick_at, limit, now) {
-                    out.push(format!("task {} has not ticked for {silent} s", watch_task(name)));
+                    out.push(format!(
+                        "task {} has not ticked for {silent} s",
+                        watch_task(name)
+                    ));
                 }
                 if let Err(why) = &snapshot.agreement {
                     out.push(format!("chain {name} has no agreed view: {why}"));
@@ -55,7 +58,9 @@ pub fn reasons(
             .get(name)
             .and_then(|at| older(*at, limit, now))
         {
-            out.push(format!("task actuator/{name} has not ticked for {silent} s"));
+            out.push(format!(
+                "task actuator/{name} has not ticked for {silent} s"
+            ));
         }
     }
     if !actuator.journal_writable {

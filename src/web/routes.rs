@@ -53,7 +53,10 @@ impl Handler for Public {
             if !is_known(path) {
                 return reply::problem(
                     StatusCode::NOT_FOUND,
-                    format!("no such page; the metrics are at /metrics, commands go to {}", "control.listen"),
+                    format!(
+                        "no such page; the metrics are at /metrics, commands go to {}",
+                        "control.listen"
+                    ),
                 );
             }
             if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -102,10 +105,16 @@ impl Public {
         let (app, headers) = (Arc::clone(&self.0), request.headers().clone());
         let rendered = tokio::task::spawn_blocking(move || {
             let page = app.metrics_page(clock::now_ms());
-            reply::compress(&headers, reply::with_type(StatusCode::OK, CONTENT_TYPE, page))
+            reply::compress(
+                &headers,
+                reply::with_type(StatusCode::OK, CONTENT_TYPE, page),
+            )
         });
         rendered.await.unwrap_or_else(|_| {
-            reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered; see the log")
+            reply::problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page could not be rendered; see the log",
+            )
         })
     }
 

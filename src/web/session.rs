@@ -138,7 +138,12 @@ mod tests {
         assert_eq!(sessions.find(&headers), None);
         let cookie = one.cookie(true);
         assert!(cookie.contains("HttpOnly; SameSite=Strict") && cookie.ends_with("; Secure"));
-        headers.insert(COOKIE, format!("a=b; {}", cookie.split(';').next().unwrap()).parse().unwrap());
+        headers.insert(
+            COOKIE,
+            format!("a=b; {}", cookie.split(';').next().unwrap())
+                .parse()
+                .unwrap(),
+        );
         let found = sessions.find(&headers).unwrap();
         assert!(found.knows(&one.csrf) && !found.knows("") && !found.knows(&one.id));
         sessions.end(&found);

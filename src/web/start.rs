@@ -113,7 +113,12 @@ pub async fn start(app: App, limits: Limits) -> Result<Listeners, StartError> {
         control: control_addr,
         tasks: [
             spawn(web_listener, web_security, public, "listener/web"),
-            spawn(control_listener, control_security, commands, "listener/control"),
+            spawn(
+                control_listener,
+                control_security,
+                commands,
+                "listener/control",
+            ),
         ],
     })
 }

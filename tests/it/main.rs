@@ -13,4 +13,5 @@ mod signing;
 mod tidy;
 mod tx_sign;
 mod vectors;
+mod web;
 mod web_metrics;
