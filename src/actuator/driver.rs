@@ -93,7 +93,7 @@ impl Driver {
             };
             tokio::select! {
                 // A closed channel means that whoever could stop us is gone.
-                _ = shutdown.wait_for(|stop| *stop) => break,
+                () = stopped(&mut shutdown) => break,
                 changed = self.snapshots.changed() => {
                     if changed.is_err() {
                         break;
@@ -237,4 +237,10 @@ impl Driver {
             | authority::Lack::Unknown(why) => why,
         })
     }
+}
+
+/// Resolves when told to stop, or when whoever could tell is gone. A function of its own, so that the guard inside the
+/// channel's answer is dropped before anything else is awaited.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
