@@ -25,5 +25,6 @@ mod tx_broadcast;
 mod tx_sign;
 mod vectors;
 mod watcher;
+mod web;
 mod web_metrics;
 mod webhooks;
