@@ -93,7 +93,7 @@ impl Driver {
             };
             tokio::select! {
                 // A closed channel means that whoever could stop us is gone.
-                _ = shutdown.wait_for(|stop| *stop) => break,
+                () = told_to_stop(&mut shutdown) => break,
                 changed = self.snapshots.changed() => {
                     if changed.is_err() {
                         break;
@@ -169,7 +169,7 @@ impl Driver {
         let arm = book
             .arm
             .effective(&attempt.chain, attempt.producer(), &fit, now);
-        arm.armed?;
+        arm.allows(attempt.cause)?;
         if arm.pinned {
             return Err("pinned meanwhile".into());
         }
@@ -237,4 +237,9 @@ impl Driver {
             | authority::Lack::Unknown(why) => why,
         })
     }
+}
+
+/// The guard that `wait_for` returns must not live across the loop's other waits.
+async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }

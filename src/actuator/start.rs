@@ -43,8 +43,11 @@ pub struct Parts {
     pub keyrings: BTreeMap<(String, String), Keyring>,
     /// One per chain, by name.
     pub links: BTreeMap<String, Link>,
-    /// [`MISSING_STATE_HOLD`], or zero in tests and for an operator's own command.
+    /// [`MISSING_STATE_HOLD`], or zero in tests.
     pub missing_state_hold: Duration,
+    /// Take up what was pending when the last process ended. False for `--standalone`, which does what it was told and
+    /// leaves the rest to the daemon.
+    pub resume_pending: bool,
 }
 
 /// One chain's connections.
@@ -70,6 +73,7 @@ pub async fn start(parts: Parts) -> Result<(ActuatorHandle, Vec<Driver>), Journa
     let mut book = Book::default();
     for (request, status) in loaded.requests {
         match status {
+            RequestStatus::Pending if !parts.resume_pending => {}
             RequestStatus::Pending => {
                 let id = request.id.clone();
                 book.pending.insert(

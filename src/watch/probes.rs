@@ -52,7 +52,7 @@ pub(super) struct Yardstick<'a> {
     /// The agreed head, when there is an agreed view this tick.
     pub(super) head: Option<&'a BlockRef>,
     /// Ids of judged blocks.
-    pub(super) known: &'a dyn Fn(u64) -> Option<BlockId>,
+    pub(super) known: &'a (dyn Fn(u64) -> Option<BlockId> + Sync),
     /// Time between slots.
     pub(super) interval: Millis,
     /// Local clock.
