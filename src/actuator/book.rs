@@ -261,3 +261,6 @@ impl Durations {
         self.count = self.count.saturating_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests;

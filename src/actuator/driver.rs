@@ -19,10 +19,11 @@ use super::attempt::{Answer, Attempt};
 use super::authority;
 use super::gather::max_view_age;
 use super::handle::name;
+use super::journal::Soon;
 use super::shared::Shared;
-use crate::chain::{Chain, Outcome};
+use crate::chain::{Call, Chain, Outcome, Reply};
 use crate::clock::{self, Millis};
-use crate::rpc::EndpointError;
+use crate::rpc::{EndpointError, Pool};
 use crate::watch::Snapshot;
 
 /// With no tick for this long, pending requests are decided all the same (they then see a stale view).
@@ -236,6 +237,20 @@ impl Driver {
             | authority::Lack::Invalid(why)
             | authority::Lack::Unknown(why) => why,
         })
+    }
+}
+
+// === impl Wire ===
+
+impl Wire for Arc<Pool> {
+    fn ask_all(&self, calls: Vec<Call>) -> Soon<'static, Vec<Result<Vec<Reply>, EndpointError>>> {
+        let pool = Self::clone(self);
+        Box::pin(async move { pool.call_all(&calls).await })
+    }
+
+    fn transmit(&self, call: Call) -> Soon<'static, Vec<Result<Reply, EndpointError>>> {
+        let pool = Self::clone(self);
+        Box::pin(async move { pool.broadcast(&call).await })
     }
 }
 
