@@ -6,12 +6,20 @@ set -euo pipefail
 packages=()
 have() { command -v "$1" >/dev/null 2>&1; }
 want() { # want PACKAGE PROGRAM: the package unless the program is there
-  have "$2" || packages+=("$1")
+  have "$2" || installed "$1" || packages+=("$1")
+}
+# Not every release of a package has every program (promtool is missing in some): installing it again would not help.
+installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+tell_what_is_left() {
+  local program
+  for program in prometheus promtool amtool openssl sqlite3 curl cc; do
+    have "$program" || echo "setup: $program is still missing; what needs it will say so. Put it on the PATH by hand" >&2
+  done
 }
 
 want prometheus prometheus
 want prometheus promtool
-have prometheus-alertmanager || have alertmanager || packages+=(prometheus-alertmanager)
+have alertmanager || want prometheus-alertmanager prometheus-alertmanager
 want prometheus-alertmanager amtool
 want openssl openssl
 want sqlite3 sqlite3
@@ -19,6 +27,7 @@ want curl curl
 have cc || packages+=(gcc libc6-dev) # SQLite and the TLS library are compiled from C
 
 if [ "${#packages[@]}" -eq 0 ]; then
+  tell_what_is_left
   exit 0
 fi
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
@@ -57,3 +66,5 @@ fi
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2; }
 apt update || give_up "apt-get update failed (is there a network?)"
 apt install -y --no-install-recommends "${packages[@]}" || give_up "apt-get install failed"
+hash -r
+tell_what_is_left

@@ -32,11 +32,14 @@
 
 pub mod actuator;
 pub mod alertmanager;
+pub mod app;
 pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod devnet;
+pub mod guard;
 pub mod hex;
 pub mod keys;
 pub mod metrics;

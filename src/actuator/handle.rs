@@ -151,6 +151,13 @@ impl Verb {
 // === impl ActuatorHandle ===
 
 impl ActuatorHandle {
+    /// Whether this producer is configured with keys, so that something could be done for it.
+    #[must_use]
+    pub fn keeps(&self, chain: &str, producer: &str) -> bool {
+        let configured = self.shared.config.producer(chain, producer);
+        configured.is_some_and(|p| !p.keys.is_empty())
+    }
+
     /// Takes requests in: each is durable when this returns, or is a duplicate of one that was answered.
     ///
     /// # Errors

@@ -212,9 +212,13 @@ pub trait Chain: Send + Sync + std::fmt::Debug {
     fn draft(&self, change: &Change, anchor: &Anchor) -> Result<Draft, ReadError>;
     /// The signed transaction.
     fn seal(&self, draft: Draft, signature: &Signature) -> Sealed;
-    /// The call that sends it.
-    fn broadcast(&self, sealed: &Sealed) -> Call;
-    /// What a reply to [`Chain::broadcast`] means.
+    /// The call that sends a signed transaction, given as JSON.
+    fn submit(&self, transaction: &Value) -> Call;
+    /// The call that sends a sealed switch.
+    fn broadcast(&self, sealed: &Sealed) -> Call {
+        self.submit(&sealed.transaction)
+    }
+    /// What a reply to [`Chain::broadcast`] or [`Chain::submit`] means.
     fn accepted(&self, reply: &Reply) -> Accepted;
     /// The questions that tell where a sent transaction stands.
     fn follow(&self, sealed: &Sealed) -> Vec<Call>;

@@ -2,14 +2,17 @@
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 usage or config. Data goes to stdout, everything else to stderr.
 
+mod broadcast;
 mod check_config;
 mod client;
 mod completions;
+mod demo;
 mod devnet;
 mod follow;
 mod keys;
 mod operate;
 mod passphrase;
+mod run;
 mod status;
 mod table;
 mod tx;
@@ -36,6 +39,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the exporter and actuator.
+    Run(run::RunArgs),
+    /// Watch a failover happen on a simulated chain.
+    Demo(demo::DemoArgs),
     CheckConfig(check_config::CheckConfigArgs),
     Status(status::StatusArgs),
     Arm(operate::ArmArgs),
@@ -43,7 +50,7 @@ enum Command {
     Producer(operate::ProducerArgs),
     /// Make, import and look at key files.
     Keys(keys::KeysArgs),
-    /// Sign transactions offline, for audits and air-gapped machines.
+    /// Sign transactions offline and send them, for audits and air-gapped machines.
     Tx(tx::TxArgs),
     /// Run a simulated chain that speaks the real RPC dialects.
     Devnet(devnet::DevnetArgs),
@@ -80,6 +87,8 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Arm(args) => operate::arm(&args),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::keys::key_file::{Passphrase, PassphraseSource};
+use crate::keys::key_file::PassphraseSource;
 
 /// Without `--passphrase-file`: `SLOTKEEPER_PASSPHRASE`, then `UNLOCK`, then a question on the terminal.
 #[derive(Debug, Args)]
@@ -17,13 +17,10 @@ pub(super) struct PassphraseArgs {
 
 impl PassphraseArgs {
     pub(super) fn source(&self) -> PassphraseSource {
-        let variable = |name| std::env::var(name).ok().map(Passphrase::new);
-        PassphraseSource {
-            file: self.passphrase_file.clone(),
-            slotkeeper_passphrase: variable("SLOTKEEPER_PASSPHRASE"),
-            unlock: variable("UNLOCK"),
-            prompt: true,
-            credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-        }
+        PassphraseSource::with_variables(
+            self.passphrase_file.clone(),
+            |name| std::env::var_os(name),
+            true,
+        )
     }
 }

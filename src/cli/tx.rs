@@ -1,4 +1,5 @@
 //! `slotkeeper tx sign`: a transaction as JSON on stdin, one JSON object out. Reads no network.
+//! `slotkeeper tx broadcast` is in [`super::broadcast`].
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use crate::keys::{Nonce, Signer, key_file};
 /// Far above any transaction; what is larger was piped in by mistake.
 const MAX_INPUT: u64 = 1024 * 1024;
 
-/// Sign transactions offline, for audits and air-gapped machines.
+/// Sign transactions offline and send them, for audits and air-gapped machines.
 #[derive(Debug, Args)]
 pub(super) struct TxArgs {
     #[command(subcommand)]
@@ -39,6 +40,9 @@ enum TxCommand {
         public_key, and the transaction ready to broadcast."
     )]
     Sign(SignArgs),
+    /// Send a signed transaction: the same bytes to every endpoint, once each.
+    #[command(after_help = super::broadcast::HELP)]
+    Broadcast(super::broadcast::BroadcastArgs),
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +93,7 @@ enum SerializationArg {
 pub(super) fn run(args: TxArgs) -> CliResult {
     match args.command {
         TxCommand::Sign(args) => sign(&args),
+        TxCommand::Broadcast(args) => super::broadcast::run(&args),
     }
 }
 
@@ -172,7 +177,7 @@ fn seal(
     }))
 }
 
-fn read_transaction() -> Result<Value, CliError> {
+pub(super) fn read_transaction() -> Result<Value, CliError> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         eprintln!(

@@ -56,8 +56,10 @@ pub const MISS_WINDOW: Duration = Duration::from_secs(86_400);
 pub const GUARD_PATIENCE: Duration = Duration::from_secs(30);
 /// Labels of the shipped alert, besides chain, producer, signing_key and action: what silences are matched against when
 /// the guard acts. The shipped rules carry the same.
-pub const GUARD_LABELS: [(&str, &str); 2] =
-    [("alertname", "ProducerFault"), ("severity", "critical")];
+pub const GUARD_LABELS: [(&str, &str); 2] = [
+    ("alertname", "SlotkeeperProducerFault"),
+    ("severity", "critical"),
+];
 
 /// A heartbeat source is overdue when not heard for this long.
 pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(20);

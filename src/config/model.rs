@@ -1,6 +1,7 @@
 //! The validated configuration: every default applied, every reference resolved, every rule checked. Built only by
 //! [`super::load`]; nothing else constructs it outside tests.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,8 +74,8 @@ pub struct ChainConfig {
     pub watch_all: bool,
 }
 
-/// One RPC URL.
-#[derive(Debug, Clone)]
+/// One RPC URL. Its `Debug` form shows the label only.
+#[derive(Clone)]
 pub struct EndpointConfig {
     /// The URL, with credentials if any: never printed.
     pub url: String,
@@ -251,6 +252,21 @@ impl Config {
         self.producers
             .iter()
             .find(|p| p.chain == chain && p.name == name)
+    }
+}
+
+// === impl EndpointConfig ===
+
+impl fmt::Debug for EndpointConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold credentials.
+        f.debug_struct("EndpointConfig")
+            .field("label", &self.label)
+            .field("provider", &self.provider)
+            .field("allow_insecure", &self.allow_insecure)
+            .field("soft_timeout", &self.soft_timeout)
+            .field("hard_timeout", &self.hard_timeout)
+            .finish_non_exhaustive()
     }
 }
 

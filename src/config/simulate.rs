@@ -254,3 +254,141 @@ impl fmt::Display for Loss {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A chain with these endpoints (url, provider), and a producer with keys on these nodes.
+    fn config(quorum: &str, endpoints: &[(&str, &str)], nodes: [&str; 2], more: &str) -> Config {
+        let endpoints: Vec<String> = endpoints
+            .iter()
+            .map(|(url, provider)| format!("{{url: '{url}', provider: {provider}}}"))
+            .collect();
+        let text = format!(
+            "chains: [{{name: hive, protocol: hive, {quorum} endpoints: [{}]}}]\n\
+             producers:\n  - chain: hive\n    name: alice\n    keys:\n\
+             \x20     - {{signing_key: STM5YHnNgis74GWeARGtzkjYwfwLnvih4Y5fG5vHyPseKzomk9NSE, node: '{}'}}\n\
+             \x20     - {{signing_key: STM7aDRDWUTLHKKdmJQYmReMFSrFmMP4rW4h5Qyx9KXVZuqgPCqQ1, node: '{}'}}\n\
+             \x20   authority: [{{method: witness_set_properties, key_files: [a, b]}}]\n{more}",
+            endpoints.join(", "),
+            nodes[0],
+            nodes[1]
+        );
+        super::super::parse(&text, Path::new("")).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    }
+
+    const THREE: [(&str, &str); 3] = [
+        ("https://a.example", "a"),
+        ("https://b.example", "b"),
+        ("https://c.example", "c"),
+    ];
+    const APART: [&str; 2] = ["https://n1.example", "https://n2.example"];
+
+    #[test]
+    fn three_providers_and_two_nodes_apart_survive_any_one_death_of_a_provider() {
+        let config = config("", &THREE, APART, "");
+        let losses = simulate(&config);
+        assert_eq!(losses.len(), 5);
+        for loss in &losses {
+            assert_eq!(loss.quorum, 2);
+            match &loss.death {
+                Death::Provider(_) => assert_eq!((loss.providers_left, loss.lost.len()), (2, 0)),
+                Death::Node(_) => assert_eq!(loss.providers_left, 3),
+            }
+        }
+        assert_eq!(losses[0].death, Death::Node("n1.example".to_owned()));
+        assert_eq!(losses[0].kept, ["hive/alice moves from keys[0] to keys[1]"]);
+        assert_eq!(losses[1].lost, ["hive/alice has no ready standby left"]);
+        assert_eq!(may_arm(&config), Ok(()));
+    }
+
+    #[test]
+    fn both_keys_on_one_machine_die_together() {
+        let config = config(
+            "",
+            &THREE,
+            ["https://n1.example:1", "https://n1.example:2"],
+            "",
+        );
+        let losses = simulate(&config);
+        assert_eq!(losses.len(), 4);
+        assert_eq!(
+            losses[0].lost,
+            ["hive/alice has no ready standby: it keeps its key and misses"]
+        );
+    }
+
+    #[test]
+    fn on_loopback_each_port_is_its_own_node() {
+        let config = config("", &THREE, ["http://127.0.0.1:1", "http://127.0.0.1:2"], "");
+        assert_eq!(simulate(&config).len(), 5);
+    }
+
+    #[test]
+    fn a_provider_with_two_endpoints_is_one_vote() {
+        let endpoints = [
+            ("https://a1.example", "a"),
+            ("https://a2.example", "a"),
+            ("https://b.example", "b"),
+            ("https://c.example", "c"),
+        ];
+        let config = config("quorum: 3,", &endpoints, APART, "");
+        let losses = simulate(&config);
+        let of = |name: &str| {
+            losses
+                .iter()
+                .find(|l| l.death == Death::Provider(name.to_owned()))
+                .map(|l| (l.providers_left, l.lost.is_empty()))
+        };
+        assert_eq!(of("a"), Some((2, false)));
+        assert_eq!(of("b"), Some((2, false)));
+    }
+
+    #[test]
+    fn arming_is_refused_where_the_primary_takes_the_quorum_with_it() {
+        let on_a = ["https://a.example:9000", "https://n2.example"];
+        let on_second = ["https://n1.example", "https://a.example"];
+        let two = &THREE[..2];
+        let one = &THREE[..1];
+        for (quorum, endpoints, nodes, allowed) in [
+            ("", &THREE[..], APART, true),
+            ("", &THREE[..], on_a, true),
+            ("quorum: 3,", &THREE[..], APART, true),
+            ("quorum: 3,", &THREE[..], on_a, false),
+            ("quorum: 3,", &THREE[..], on_second, true),
+            ("", two, APART, false),
+            ("quorum: 2,", two, APART, false),
+            ("quorum: 1,", two, on_a, true),
+            ("", one, APART, false),
+            ("quorum: 1,", one, APART, true),
+            ("quorum: 1,", one, on_a, false),
+        ] {
+            let config = config(quorum, endpoints, nodes, "");
+            assert_eq!(
+                may_arm(&config).is_ok(),
+                allowed,
+                "{quorum:?} {} endpoints, nodes {nodes:?}",
+                endpoints.len()
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_quorum_leaves_the_producer_on_its_dead_node() {
+        let config = config(
+            "quorum: 3,",
+            &THREE,
+            ["https://a.example", "https://n2.example"],
+            "",
+        );
+        let losses = simulate(&config);
+        assert_eq!(
+            losses[0].to_string(),
+            "hive: node a.example dies: no quorum (2 of 3 needed): no fault can be judged and nothing switched on hive; \
+             hive/alice stays on its dead node"
+        );
+    }
+}

@@ -15,13 +15,18 @@ impl Call {
         let view = chain.view(spec);
         let first = &self.args[0];
         let arity = match self.method.as_str() {
-            "get_block" | "get_block_header" | "get_witness_by_account" | "verify_authority" => 1,
+            "get_accounts"
+            | "get_block"
+            | "get_block_header"
+            | "get_witness_by_account"
+            | "verify_authority" => 1,
             "get_witnesses_by_vote" => 2,
             "get_transaction" => return Err(self.no_history()),
             _ => 0,
         };
         self.expect(arity)?;
         Ok(match self.method.as_str() {
+            "get_accounts" => accounts(chain, first),
             "get_active_witnesses" => json!(view.active_witnesses()),
             "get_block" => view.block(self.number(first)?, false),
             "get_block_header" => view.header(self.number(first)?),
@@ -129,4 +134,23 @@ impl Call {
             }
         })
     }
+}
+
+/// `get_accounts`, as much of an account as tells who may sign for it; unknown names are left out, as on a node.
+fn accounts(chain: &Chain, names: &Value) -> Value {
+    let head = chain.head();
+    let account = |name: &str| {
+        let key = head.key_text(chain.accounts.get(name)?);
+        let authority =
+            json!({"weight_threshold": 1, "account_auths": [], "key_auths": [[key.clone(), 1]]});
+        Some(json!({
+            "name": name, "owner": authority.clone(), "active": authority.clone(),
+            "posting": authority, "memo_key": key,
+        }))
+    };
+    let names = names.as_array().map_or(&[][..], Vec::as_slice);
+    names
+        .iter()
+        .filter_map(|name| account(name.as_str()?))
+        .collect()
 }

@@ -104,6 +104,7 @@ const APIS: [(&str, &[&str]); 5] = [
         &[
             "broadcast_transaction",
             "broadcast_transaction_synchronous",
+            "get_accounts",
             "get_active_witnesses",
             "get_block",
             "get_block_header",

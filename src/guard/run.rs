@@ -86,11 +86,7 @@ impl Guard {
         }
     }
 
-    async fn look(
-        &self,
-        snapshot: &Snapshot,
-        standings: &mut HashMap<(String, String), Standing>,
-    ) {
+    async fn look(&self, snapshot: &Snapshot, standings: &mut HashMap<(String, String), Standing>) {
         let now = now_ms();
         let kept = self
             .config

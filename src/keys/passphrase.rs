@@ -2,6 +2,7 @@
 //!
 //! The environment is handed in by the caller, so that this can be tested and is read once, at start.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,22 @@ impl Passphrase {
 }
 
 impl PassphraseSource {
+    /// `file` first, then what `variable` gives for the names of the contract; a person is asked when `prompt`.
+    pub fn with_variables(
+        file: Option<PathBuf>,
+        variable: impl Fn(&str) -> Option<OsString>,
+        prompt: bool,
+    ) -> Self {
+        let secret = |name| Some(Passphrase::new(variable(name)?.into_string().ok()?));
+        Self {
+            file,
+            slotkeeper_passphrase: secret("SLOTKEEPER_PASSPHRASE"),
+            unlock: secret("UNLOCK"),
+            prompt,
+            credentials_directory: variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
+    }
+
     /// The passphrase to open `key_file` with.
     ///
     /// # Errors

@@ -55,6 +55,12 @@ impl ChainKeys {
         }
     }
 
+    /// Prefix of keys in text.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// The key in the chain's text form.
     fn text(&mut self, key: &PublicKey) -> Arc<str> {
         if let Some(text) = self.texts.get(key) {

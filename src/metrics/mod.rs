@@ -4,6 +4,7 @@
 //! What depends on a snapshot alone is rendered once for each snapshot and kept; what moves with the clock or with
 //! requests is rendered for each scrape.
 
+mod actuator;
 mod chain;
 mod counters;
 pub mod names;
@@ -13,6 +14,7 @@ mod tasks;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::actuator::ActuatorSnapshot;
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::watch::Snapshot;
@@ -56,6 +58,8 @@ pub struct Inputs<'a> {
     pub snapshots: &'a [Arc<Snapshot>],
     /// Every configured heartbeat source.
     pub heartbeats: &'a [HeartbeatFigure],
+    /// The actuator's figures.
+    pub actuator: &'a ActuatorSnapshot,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +111,7 @@ impl Metrics {
         let mut own = Bodies::default();
         self.process_lines(&mut own);
         heartbeat_lines(&mut own, inputs.heartbeats);
+        actuator::render(&mut own, inputs.actuator);
         let mut chains = lock(&self.chains);
         for snapshot in inputs.snapshots {
             chain::render_ages(&mut own, snapshot, inputs.now);

@@ -140,7 +140,7 @@ metrics! {
         "Decisions, counted when verdict or reason changes. The reasons are explained in the operator's handbook; details at /api/v1/decisions.";
     ActuatorSwitches: Counter "slotkeeper_actuator_switches_total" ["chain", "producer", "outcome"]
         "Switches sent to the chain, by how they ended.";
-    ActuatorStage: Histogram "slotkeeper_actuator_stage_duration_seconds" ["stage"]
+    ActuatorStage: Histogram "slotkeeper_actuator_stage_duration_seconds" ["chain", "stage"]
         "Time from the decision until the attempt reached this stage.";
     ActuatorOpen: Gauge "slotkeeper_actuator_open_attempts" ["chain", "producer"]
         "Attempts that may still change the chain. At most 1 for each producer.";
@@ -148,6 +148,12 @@ metrics! {
         "When a switch of this producer last took effect, Unix time.";
     ActuatorBudget: Gauge "slotkeeper_actuator_budget_remaining" ["chain", "producer"]
         "Switches left in the budget. At 0 faults are not acted on until the window moves on.";
+    ActuatorPinned: Gauge "slotkeeper_actuator_pinned" ["chain", "producer"]
+        "1 when an operator has pinned the producer: hands off, whatever happens.";
+    ActuatorPending: Gauge "slotkeeper_actuator_pending_requests" []
+        "Requests that wait, decided again every tick; the reasons are at /api/v1/decisions.";
+    JournalWritable: Gauge "slotkeeper_journal_writable" []
+        "1 when the journal took its last write. At 0 nothing is switched: look at the disk that holds the state file.";
     JournalFailures: Counter "slotkeeper_journal_write_failures_total" []
         "Writes to the journal that failed. Nothing is sent that is not first durable, so while this rises nothing is switched: look at the disk.";
 

@@ -210,14 +210,21 @@ mod tests {
     #[test]
     fn a_histogram_has_buckets_sum_and_count() {
         let mut a = Bodies::default();
-        a.histogram(Name::ActuatorStage, &["sent"], &[0.1, 1.0], &[1, 2], 3.5, 4);
+        a.histogram(
+            Name::ActuatorStage,
+            &["c", "sent"],
+            &[0.1, 1.0],
+            &[1, 2],
+            3.5,
+            4,
+        );
         let page = join(&[&a]);
         for line in [
-            "slotkeeper_actuator_stage_duration_seconds_bucket{stage=\"sent\",le=\"0.1\"} 1",
-            "slotkeeper_actuator_stage_duration_seconds_bucket{stage=\"sent\",le=\"1\"} 2",
-            "slotkeeper_actuator_stage_duration_seconds_bucket{stage=\"sent\",le=\"+Inf\"} 4",
-            "slotkeeper_actuator_stage_duration_seconds_sum{stage=\"sent\"} 3.5",
-            "slotkeeper_actuator_stage_duration_seconds_count{stage=\"sent\"} 4",
+            "slotkeeper_actuator_stage_duration_seconds_bucket{chain=\"c\",stage=\"sent\",le=\"0.1\"} 1",
+            "slotkeeper_actuator_stage_duration_seconds_bucket{chain=\"c\",stage=\"sent\",le=\"1\"} 2",
+            "slotkeeper_actuator_stage_duration_seconds_bucket{chain=\"c\",stage=\"sent\",le=\"+Inf\"} 4",
+            "slotkeeper_actuator_stage_duration_seconds_sum{chain=\"c\",stage=\"sent\"} 3.5",
+            "slotkeeper_actuator_stage_duration_seconds_count{chain=\"c\",stage=\"sent\"} 4",
         ] {
             assert!(page.lines().any(|l| l == line), "{line}\nin\n{page}");
         }

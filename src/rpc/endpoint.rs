@@ -282,16 +282,16 @@ impl Endpoint {
             self.certificate_expiry.store(expiry, Ordering::Relaxed);
         }
         *offset = facts.clock_offset.or(*offset);
-        if let (Err(error), Some(length)) = (&received, facts.retry_after) {
-            if matches!(
+        if let (Err(error), Some(length)) = (&received, facts.retry_after)
+            && matches!(
                 error.outcome,
                 RpcOutcome::RateLimited | RpcOutcome::ServerError
-            ) {
-                *lock(&self.rest) = Some(Rest {
-                    since: Stopwatch::start(),
-                    length: length.min(LONGEST_REST),
-                });
-            }
+            )
+        {
+            *lock(&self.rest) = Some(Rest {
+                since: Stopwatch::start(),
+                length: length.min(LONGEST_REST),
+            });
         }
         received
     }

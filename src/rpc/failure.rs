@@ -46,18 +46,18 @@ pub(super) fn transport(error: &reqwest::Error) -> EndpointError {
 pub(super) fn closed_before_reply(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(current) = cause {
-        if let Some(hyper) = current.downcast_ref::<hyper::Error>() {
-            if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() {
-                return true;
-            }
-        }
-        if let Some(io) = current.downcast_ref::<io::Error>() {
-            if matches!(
-                io.kind(),
+        let hyper = current.downcast_ref::<hyper::Error>();
+        let io = current.downcast_ref::<io::Error>();
+        let closed =
+            hyper.is_some_and(|e| e.is_incomplete_message() || e.is_canceled() || e.is_closed());
+        let reset = io.is_some_and(|e| {
+            matches!(
+                e.kind(),
                 io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-            ) {
-                return true;
-            }
+            )
+        });
+        if closed || reset {
+            return true;
         }
         cause = current.source();
     }
@@ -117,4 +117,48 @@ fn classify(cause: &(dyn Error + 'static)) -> Option<EndpointError> {
         _ => return None,
     };
     Some(failure(outcome, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_apart_by_type_however_they_are_wrapped() {
+        let tls = || rustls::Error::HandshakeNotComplete;
+        let table: [(Box<dyn Error>, Option<RpcOutcome>); 7] = [
+            (Box::new(tls()), Some(RpcOutcome::Tls)),
+            (
+                Box::new(io::Error::other(io::Error::other(tls()))),
+                Some(RpcOutcome::Tls),
+            ),
+            (
+                Box::new(DnsError(io::Error::other("name"))),
+                Some(RpcOutcome::Refused),
+            ),
+            (
+                Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)),
+                Some(RpcOutcome::Refused),
+            ),
+            (
+                Box::new(io::Error::from(io::ErrorKind::ConnectionReset)),
+                Some(RpcOutcome::Refused),
+            ),
+            (
+                Box::new(io::Error::from(io::ErrorKind::TimedOut)),
+                Some(RpcOutcome::Timeout),
+            ),
+            // Its text names TLS, but text decides nothing.
+            (Box::new(io::Error::other("tls certificate")), None),
+        ];
+        for (error, expected) in table {
+            let got = classify(error.as_ref()).map(|e| e.outcome);
+            assert_eq!(got, expected, "{error}");
+        }
+        let unresolved = classify(&DnsError(io::Error::other("x"))).map(|e| e.detail);
+        assert_eq!(
+            unresolved.as_deref(),
+            Some("the host name does not resolve")
+        );
+    }
 }

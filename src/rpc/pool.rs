@@ -1,7 +1,7 @@
 //! All endpoints of one chain: asks them in parallel, closes the round in time, keeps each one's standing. Decides
 //! nothing: [`super::agree`] makes the view.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -136,16 +136,19 @@ impl Pool {
                 Err(_) => {} // the time is up: `round::next` says what that means
             }
         }
+        let wanted: BTreeSet<&String> = memory.producers.iter().collect();
         for (report, member) in reports.iter_mut().zip(&self.members) {
             let unheard = match &report.observation {
                 None => true,
                 Some(Err(error)) => error.outcome == RpcOutcome::Skipped,
                 Some(Ok(_)) => false,
             };
-            if let Some(earlier) = unheard
+            if let Some(mut earlier) = unheard
                 .then(|| member.carried(&self.rules, now_ms()))
                 .flatten()
             {
+                // An earlier tick may have asked for others; their state is not this tick's business.
+                earlier.producers.retain(|name, _| wanted.contains(name));
                 report.observation = Some(Ok(earlier));
             }
         }
@@ -239,10 +242,10 @@ impl Pool {
             .head
             .map_or(0, |head| head.saturating_sub(2));
         let lowest = heads.into_iter().filter(|head| *head >= floor).min();
-        if let Some(next) = lowest.and_then(|head| head.checked_add(1)) {
-            if !memory.blocks.contains(&next) {
-                memory.blocks.push(next);
-            }
+        if let Some(next) = lowest.and_then(|head| head.checked_add(1))
+            && !memory.blocks.contains(&next)
+        {
+            memory.blocks.push(next);
         }
         memory
     }

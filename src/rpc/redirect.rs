@@ -38,14 +38,7 @@ pub(super) fn next(from: &Url, location: Option<&str>) -> Result<Url, &'static s
 
 /// Whether the URL's host is this machine, by its name or address alone.
 pub(super) fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.to_canonical().is_loopback())
+    url.host_str().is_some_and(crate::config::is_loopback_host)
 }
 
 #[cfg(test)]

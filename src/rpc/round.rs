@@ -81,7 +81,8 @@ mod tests {
     fn when_a_round_closes() {
         let (good, hole, new_hole) = (one(true, true), one(false, false), one(true, false));
         let wait = |n| Next::WaitUntil(ms(n));
-        let table: [(&str, Vec<Asked>, Option<u64>, bool, u64, Next); 12] = [
+        type Case = (&'static str, Vec<Asked>, Option<u64>, bool, u64, Next);
+        let table: [Case; 12] = [
             ("nobody asked", vec![], None, true, 0, Next::Close),
             ("all answered", vec![good; 3], None, true, 5, Next::Close),
             (

@@ -140,7 +140,7 @@ pub struct EndpointStatus {
     pub label: String,
     /// Who runs it: one vote each.
     pub provider: String,
-    /// Answered the last tick properly, for the right chain.
+    /// Answered the last tick properly, for the right chain, and does not contradict the agreed view (fork, key).
     pub up: bool,
     /// Head block number last seen there.
     pub head: Option<u64>,

@@ -102,3 +102,210 @@ fn guard_follows_heartbeats_unless_told() {
         assert_eq!(parse(&format!("{base}{more}")).guard.mode, mode, "{more}");
     }
 }
+
+#[test]
+fn no_error_repeats_a_secret() {
+    for golden in files("tests/data/config", "error") {
+        let text = std::fs::read_to_string(&golden).unwrap();
+        for secret in [
+            "hunter",
+            "5HrbN",
+            "hooks.slack",
+            "s3cr3t",
+            "0123456789abcdef",
+        ] {
+            assert!(!text.contains(secret), "{}: {text}", golden.display());
+        }
+    }
+}
+
+#[test]
+fn broken_files_give_one_line_and_never_a_panic() {
+    let text = std::fs::read_to_string("examples/full.yml").unwrap();
+    let noise = [
+        "{",
+        "]",
+        "\t",
+        ": ",
+        "- ",
+        "&a ",
+        "*a ",
+        "!x ",
+        "\u{0}",
+        "\"",
+        "99999999999999999999999",
+        "~",
+        "?",
+        "|\n",
+    ];
+    // Every place that matters, once with every piece of noise: cuts and insertions at line ends and after colons.
+    let places: Vec<usize> = text
+        .char_indices()
+        .filter(|(_, c)| matches!(c, '\n' | ':' | '{' | ','))
+        .map(|(i, c)| i + c.len_utf8())
+        .collect();
+    let mut refused = 0;
+    for (n, place) in places.iter().enumerate() {
+        let mut broken = text.clone();
+        broken.insert_str(*place, noise[n % noise.len()]);
+        for candidate in [&broken, &text[..*place].to_owned()] {
+            if let Err(error) = config::parse(candidate, Path::new("")) {
+                assert!(!error.to_string().contains('\n'), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > places.len() / 2, "{refused} of {}", places.len());
+}
+
+#[test]
+fn devnets_poll_a_third_of_their_block_interval() {
+    let config = |interval: &str, poll: &str| {
+        let text = format!(
+            "chains: [{{name: d, protocol: steem, chain_id: '18dcf0a285365fc58b71f18b3d3fec954aa0c141c44e4e5cb4cf777b9eab274e', \
+             address_prefix: TST, core_symbol: TESTS, block_interval: {interval}, {poll} endpoints: [{{url: 'http://127.0.0.1:1'}}]}}]"
+        );
+        parse(&text)
+    };
+    for (interval, poll, ms, slow) in [
+        ("300ms", "", 100, true),
+        ("100ms", "", 50, true),
+        ("300ms", "poll_interval: 60ms,", 60, true),
+        ("1s", "", 333, true),
+        ("1500ms", "", 500, false),
+        ("3s", "", 1000, false),
+    ] {
+        let config = config(interval, poll);
+        assert_eq!(
+            config.chains[0].poll_interval,
+            Duration::from_millis(ms),
+            "{interval}"
+        );
+        let warned = config
+            .warnings
+            .iter()
+            .any(|w| w.contains("devnets of your own"));
+        assert_eq!(warned, slow, "{interval} {:?}", config.warnings);
+        assert_eq!(config.chains[0].spec.address_prefix, "TST");
+        assert_eq!(config.chains[0].spec.core_symbol, "TESTS");
+    }
+}
+
+#[test]
+fn endpoints_get_label_provider_and_limits() {
+    let config = parse(
+        "chains:\n- name: hive\n  protocol: hive\n  hard_timeout: 2s\n  endpoints:\n\
+         \x20   - {url: 'https://user:pw@API.example.org/rpc/?key=1#x'}\n\
+         \x20   - {url: 'http://localhost:8091', soft_timeout: 100ms}\n\
+         \x20   - {url: 'http://10.0.0.1:8091', allow_insecure: true, provider: own}\n\
+         producers: [{chain: hive, name: alice, keys: [{signing_key: STM5YHnNgis74GWeARGtzkjYwfwLnvih4Y5fG5vHyPseKzomk9NSE, node: 'http://10.0.0.1:8091'}]}]",
+    );
+    let seen: Vec<(&str, &str, u128, u128)> = config.chains[0]
+        .endpoints
+        .iter()
+        .map(|e| {
+            (
+                e.label.as_str(),
+                e.provider.as_str(),
+                e.soft_timeout.as_millis(),
+                e.hard_timeout.as_millis(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("https://api.example.org/rpc", "api.example.org", 1000, 2000),
+            ("http://localhost:8091", "localhost", 100, 2000),
+            ("http://10.0.0.1:8091", "own", 1000, 2000),
+        ]
+    );
+    assert!(config.chains[0].endpoints[0].url.contains("user:pw@"));
+    // A node that is an endpoint too needs no allow_insecure of its own.
+    assert_eq!(
+        config.producers[0].keys[0].node.as_ref().unwrap().provider,
+        "own"
+    );
+}
+
+#[test]
+fn what_is_odd_but_no_error_is_a_warning() {
+    let base = "chains: [{name: h, protocol: hive, endpoints: [{url: 'https://a.example'}, {url: 'https://b.example'}, {url: 'https://c.example'}]}]\n";
+    let key = "signing_key: STM5YHnNgis74GWeARGtzkjYwfwLnvih4Y5fG5vHyPseKzomk9NSE";
+    let producer = |keys: &str, more: &str| {
+        format!("{base}producers: [{{chain: h, name: alice, keys: [{{{key}{keys}}}]{more}}}]\n")
+    };
+    let authority = ", authority: [{method: witness_update, key_files: [a]}]";
+    for (text, says) in [
+        (base.to_owned(), "only the chains themselves"),
+        (
+            format!("{base}notify: [{{name: o, slack: {{url_file: f}}}}]"),
+            "not delivered by this version",
+        ),
+        (
+            format!("{base}control: {{listen: '127.0.0.1:1'}}"),
+            "any user of this machine",
+        ),
+        (producer("", authority), "never counts as ready"),
+        (producer(", assume_ready: true", ""), "no authority"),
+        (
+            producer(", assume_ready: true", authority),
+            "nothing to switch to",
+        ),
+        (
+            producer(", assume_ready: true", authority),
+            "no actuator.alertmanagers",
+        ),
+        (
+            format!("{base}actuator: {{max_alert_age: 1h}}"),
+            "max_alert_age is 1h",
+        ),
+        (
+            format!("{base}actuator: {{alertmanagers: [{{url: 'http://am.example'}}]}}"),
+            "unencrypted",
+        ),
+        (
+            base.replace("protocol: hive,", "protocol: hive, quorum: 1,"),
+            "no majority",
+        ),
+        (
+            base.replace("protocol: hive,", "protocol: hive, poll_interval: 10s,"),
+            "slower than the blocks",
+        ),
+        (
+            base.replace("protocol: hive,", "protocol: hive, min_participation: 0.2,"),
+            "most of the network is down",
+        ),
+        (
+            base.replace(", {url: 'https://c.example'}", ""),
+            "arming needs",
+        ),
+    ] {
+        let config = parse(&text);
+        assert!(
+            config.warnings.iter().any(|w| w.contains(says)),
+            "{says}: {:?}",
+            config.warnings
+        );
+    }
+}
+
+#[test]
+fn the_guard_matches_silences_against_the_labels_of_the_shipped_rule() {
+    let text = std::fs::read_to_string("deploy/prometheus/rules/slotkeeper.yml").unwrap();
+    let rules: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    let groups = rules["groups"].as_array().unwrap();
+    let acting: Vec<&serde_json::Value> = groups
+        .iter()
+        .flat_map(|g| g["rules"].as_array().unwrap())
+        .filter(|r| r["labels"]["action"] == "failover")
+        .collect();
+    assert_eq!(acting.len(), 1, "one alert acts");
+    for (name, value) in config::defaults::GUARD_LABELS {
+        let shipped = match name {
+            "alertname" => &acting[0]["alert"],
+            name => &acting[0]["labels"][name],
+        };
+        assert_eq!(shipped, value, "{name}");
+    }
+}

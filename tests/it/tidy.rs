@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slotkeeper::actuator::Reason;
+use slotkeeper::actuator::interlocks::{self, Binds, Denied};
 
 /// Who may use whom: arrows point down only (src/lib.rs draws the map). `cli` and the tests may use everything.
 const ROOMS: &[(&str, &[&str])] = &[
@@ -180,9 +180,10 @@ fn tidy_the_clock_is_read_in_one_place() {
 #[test]
 fn tidy_only_the_actuator_and_the_offline_tool_broadcast() {
     let allowed = [
-        "src/actuator/driver.rs",
-        "src/cli/tx.rs",
-        "src/rpc/pool.rs", // defines it
+        "src/actuator/driver/wire.rs",
+        "src/cli/broadcast.rs",
+        "src/rpc/endpoint.rs", // defines sending once
+        "src/rpc/pool.rs",     // defines sending to all
     ];
     let mut found = Vec::new();
     for source in product() {
@@ -194,6 +195,7 @@ fn tidy_only_the_actuator_and_the_offline_tool_broadcast() {
             if line.contains("pool.broadcast(")
                 || line.contains("pool().broadcast(")
                 || line.contains("Pool::broadcast")
+                || line.contains("send_once(")
             {
                 found.push(format!("{}:{}: {}", source.path, n + 1, line.trim()));
             }
@@ -361,18 +363,65 @@ fn tidy_nothing_points_outside_the_repository() {
 #[test]
 fn tidy_every_reason_is_explained() {
     let page = std::fs::read_to_string(root().join("docs/interlocks.md")).unwrap();
-    let explained: Vec<&str> = page
+    let written: Vec<[String; 3]> = page
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("| `")?
-                .split_once('`')
-                .map(|(name, _)| name)
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            [
+                cells[0].replace('`', ""),
+                cells[2].to_owned(),
+                cells[3].to_owned(),
+            ]
         })
-        .filter(|name| *name != "ok")
         .collect();
-    let reasons: Vec<&str> = Reason::INTERLOCKS.iter().map(|r| r.as_str()).collect();
+    let built: Vec<[String; 3]> = interlocks::ALL
+        .iter()
+        .map(|interlock| {
+            let waits = match interlock.denied {
+                Denied::Waits => "yes",
+                Denied::Ends => "no",
+            };
+            let overridden = match interlock.operator {
+                Binds::Warns => "yes",
+                Binds::Denies => "no",
+                Binds::Never => "not asked",
+            };
+            [
+                interlock.name.as_str().to_owned(),
+                waits.to_owned(),
+                overridden.to_owned(),
+            ]
+        })
+        .collect();
     assert_eq!(
-        explained, reasons,
-        "docs/interlocks.md: one row for each, in order of precedence"
+        written, built,
+        "docs/interlocks.md: one row for each, in order of precedence: name, waits, override"
     );
+}
+
+#[test]
+fn tidy_the_tests_that_prove_the_invariants_exist() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let invariants = page
+        .split("\n## ")
+        .find(|s| s.starts_with("Invariants"))
+        .unwrap();
+    let code: String = sources("src")
+        .into_iter()
+        .chain(sources("tests"))
+        .map(|s| s.text)
+        .collect();
+    let mut named = 0;
+    for row in invariants.lines().filter(|l| l.starts_with("| ")).skip(1) {
+        let proof = row.trim_matches('|').rsplit('|').next().unwrap();
+        for name in proof.split('`').skip(1).step_by(2) {
+            named += 1;
+            assert!(
+                code.contains(&format!("fn {name}(")),
+                "ARCHITECTURE.md names {name}, which is no test"
+            );
+        }
+    }
+    assert!(named >= 10, "only {named} tests are named");
 }

@@ -197,12 +197,9 @@ impl Chain for Steem {
         }
     }
 
-    fn broadcast(&self, sealed: &Sealed) -> Call {
+    fn submit(&self, transaction: &Value) -> Call {
         // The asynchronous call: the synchronous one holds a server thread and is deprecated on Hive.
-        call(
-            "condenser_api.broadcast_transaction",
-            json!([sealed.transaction]),
-        )
+        call("condenser_api.broadcast_transaction", json!([transaction]))
     }
 
     fn accepted(&self, reply: &Reply) -> Accepted {

@@ -38,7 +38,7 @@ pub(super) fn relation(
     rules: &Rules,
     a: &Vote<'_>,
     b: &Vote<'_>,
-    known: &dyn Fn(u64) -> Option<BlockId>,
+    known: &(dyn Fn(u64) -> Option<BlockId> + Sync),
 ) -> Relation {
     match by_ids(a, b, known) {
         Relation::Same if !plausible(rules, a, b) => Relation::Unknown,
@@ -65,7 +65,7 @@ fn plausible(rules: &Rules, a: &Vote<'_>, b: &Vote<'_>) -> bool {
             .saturating_add(CLOCK_GRAIN_MS)
 }
 
-fn by_ids(a: &Vote<'_>, b: &Vote<'_>, known: &dyn Fn(u64) -> Option<BlockId>) -> Relation {
+fn by_ids(a: &Vote<'_>, b: &Vote<'_>, known: &(dyn Fn(u64) -> Option<BlockId> + Sync)) -> Relation {
     let common = a.ids.iter().rev().find(|(num, _)| b.ids.contains_key(num));
     if let Some((num, id)) = common {
         return if b.ids.get(num) == Some(id) {
@@ -85,7 +85,10 @@ fn by_ids(a: &Vote<'_>, b: &Vote<'_>, known: &dyn Fn(u64) -> Option<BlockId>) ->
 }
 
 /// The highest height at which `vote` can be compared with what is known, and whether it agrees there.
-fn against(vote: &Vote<'_>, known: &dyn Fn(u64) -> Option<BlockId>) -> Option<(u64, bool)> {
+fn against(
+    vote: &Vote<'_>,
+    known: &(dyn Fn(u64) -> Option<BlockId> + Sync),
+) -> Option<(u64, bool)> {
     vote.ids
         .iter()
         .rev()
@@ -97,7 +100,7 @@ fn against(vote: &Vote<'_>, known: &dyn Fn(u64) -> Option<BlockId>) -> Option<(u
 pub(super) fn groups<'a>(
     rules: &Rules,
     list: &'a [Vote<'a>],
-    known: &dyn Fn(u64) -> Option<BlockId>,
+    known: &(dyn Fn(u64) -> Option<BlockId> + Sync),
 ) -> Vec<Group<'a>> {
     let mut by_head: Vec<&Vote<'a>> = list.iter().collect();
     by_head.sort_by_key(|vote| (std::cmp::Reverse(vote.seen.head.num), vote.index));

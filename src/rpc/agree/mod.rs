@@ -67,7 +67,7 @@ impl Rules {
 pub fn agree(
     rules: &Rules,
     reports: &[EndpointReport],
-    known: &dyn Fn(u64) -> Option<BlockId>,
+    known: &(dyn Fn(u64) -> Option<BlockId> + Sync),
     now_ms: Millis,
 ) -> Result<View, Disagreement> {
     let votes = Votes::count(rules, reports, now_ms);
@@ -81,10 +81,11 @@ pub fn agree(
     // Only a provider with endpoints on both sides makes two groups with a quorum possible.
     for other in &groups[1..] {
         let stands = other.providers >= rules.quorum && !is_stale(rules, best.top, other.top);
-        if stands && rules.is_majority() {
-            if let Relation::Fork(height) = forks::relation(rules, best.top, other.top, known) {
-                return Err(fork(height, best.top, other.top));
-            }
+        if stands
+            && rules.is_majority()
+            && let Relation::Fork(height) = forks::relation(rules, best.top, other.top, known)
+        {
+            return Err(fork(height, best.top, other.top));
         }
     }
     if !rules.is_majority() {
@@ -129,7 +130,7 @@ fn no_quorum(
     rules: &Rules,
     votes: &Votes<'_>,
     best: &Group<'_>,
-    known: &dyn Fn(u64) -> Option<BlockId>,
+    known: &(dyn Fn(u64) -> Option<BlockId> + Sync),
 ) -> Disagreement {
     let newest = votes.list.iter().max_by_key(|v| v.seen.head.time);
     let newest = newest.unwrap_or(best.top);
@@ -202,7 +203,7 @@ fn contradicted(
     rules: &Rules,
     best: &Group<'_>,
     outsider: &Vote<'_>,
-    known: &dyn Fn(u64) -> Option<BlockId>,
+    known: &(dyn Fn(u64) -> Option<BlockId> + Sync),
 ) -> Disagreement {
     let conflict = best.members.iter().find_map(|m| {
         if let Relation::Fork(height) = forks::relation(rules, m, outsider, known) {

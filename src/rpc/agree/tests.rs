@@ -140,7 +140,7 @@ fn run(rules: &Rules, said: Vec<Said>) -> Result<View, Disagreement> {
 fn run_knowing(
     rules: &Rules,
     said: Vec<Said>,
-    known: &dyn Fn(u64) -> Option<BlockId>,
+    known: &(dyn Fn(u64) -> Option<BlockId> + Sync),
 ) -> Result<View, Disagreement> {
     let reports: Vec<EndpointReport> = said
         .into_iter()

@@ -1,0 +1,378 @@
+//! One running slotkeeper: builds every room from a configuration, wires them, and stops them in order. The only file
+//! that knows all of them; it decides nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::actuator::{
+    self, ActuatorHandle, AlertSource, Cause, Incoming, Journal, JournalError, LedgerRows, Link,
+    MISSING_STATE_HOLD, Parts, SqliteJournal, Submitted,
+};
+use crate::alertmanager::{Alertmanagers, Heartbeats, Intake, Webhook, keep};
+use crate::chain;
+use crate::clock::{Millis, now_ms};
+use crate::config::Config;
+use crate::guard::{Ears, Guard};
+use crate::keys::PublicKey;
+use crate::keys::key_file::PassphraseSource;
+use crate::metrics::Metrics;
+use crate::rpc::Pool;
+use crate::watch::{LedgerStore, Snapshot, Watcher};
+use crate::web;
+
+/// A loop of ours that has not gone round for this long is stalled.
+const STALL: Duration = Duration::from_secs(60);
+/// How long the loops may take to end when stopped.
+const STOP: Duration = Duration::from_secs(10);
+
+/// What a caller may choose beside the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How long to hold off when the state file was missing although the configuration says armed.
+    pub missing_state_hold: Duration,
+    /// Whether this start is a reload that worked (`config_last_reload_successful`).
+    pub reloaded: bool,
+}
+
+/// A reload that somebody asked for over HTTP.
+pub struct Asked(oneshot::Sender<Result<(), String>>);
+
+/// The running whole.
+pub struct App {
+    web: SocketAddr,
+    control: SocketAddr,
+    snapshots: BTreeMap<String, watch::Receiver<Arc<Snapshot>>>,
+    actuator: ActuatorHandle,
+    metrics: Arc<Metrics>,
+    asked: mpsc::Receiver<Asked>,
+    shutdown: watch::Sender<bool>,
+    late_shutdown: watch::Sender<bool>,
+    early: JoinSet<()>,
+    late: JoinSet<()>,
+}
+
+/// When authenticated webhooks last asked about a key: what the guard's `fallback` listens for.
+#[derive(Debug, Default)]
+struct LastRequests(Mutex<HashMap<(String, String, PublicKey), Millis>>);
+
+/// The webhook's way into the actuator, noting on the way that somebody asked.
+struct Noted {
+    actuator: ActuatorHandle,
+    seen: Arc<LastRequests>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            missing_state_hold: MISSING_STATE_HOLD,
+            reloaded: false,
+        }
+    }
+}
+
+// === impl App ===
+
+impl App {
+    /// Starts everything that `config` asks for. Key passphrases come from files or the environment; a terminal is
+    /// asked where there is one.
+    ///
+    /// # Errors
+    /// A state file that another process holds or that cannot be written, a port that is taken, a listener whose
+    /// files cannot be used, an endpoint URL that cannot be used.
+    pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
+        let started = now_ms();
+        let config = Arc::new(config);
+        let journal = open_journal(&config.state_file).await?;
+        let keyrings = load_keys(&config).await?;
+
+        let alertmanagers = Arc::new(Alertmanagers::new(&config)?);
+        alertmanagers.restore(journal.as_ref()).await?;
+        let heartbeats = Arc::new(Heartbeats::new(&config.heartbeats, started));
+        keep::restore(&heartbeats, journal.as_ref()).await?;
+
+        let metrics = Arc::new(Metrics::new(&config, started));
+        if options.reloaded {
+            metrics.reloaded(started, Some(&config));
+        }
+        let (shutdown, stop) = watch::channel(false);
+        let (late_shutdown, late_stop) = watch::channel(false);
+        let mut early = JoinSet::new();
+        let mut late = JoinSet::new();
+
+        // Chains: watcher and the actuator's link.
+        let store: Arc<dyn LedgerStore> = Arc::new(LedgerRows(Arc::clone(&journal)));
+        let mut snapshots = BTreeMap::new();
+        let mut links = BTreeMap::new();
+        let mut watchers = Vec::new();
+        for configured in &config.chains {
+            let name = configured.spec.name.clone();
+            let chain = chain::open(configured.spec.clone())?;
+            let pool = Pool::new(Arc::clone(&chain), configured)?;
+            let watcher = Watcher::new(
+                Arc::clone(&chain),
+                Arc::clone(&pool),
+                &config,
+                &name,
+                Arc::clone(&store),
+            )?;
+            snapshots.insert(name.clone(), watcher.subscribe());
+            let link = Link {
+                chain,
+                wire: Arc::new(pool),
+                snapshots: watcher.subscribe(),
+            };
+            links.insert(name, link);
+            watchers.push(watcher);
+        }
+        let alerts: Arc<dyn AlertSource> = alertmanagers.clone();
+        let (actuator, drivers) = actuator::start(Parts {
+            config: Arc::clone(&config),
+            journal: Arc::clone(&journal),
+            alerts,
+            keyrings,
+            links,
+            missing_state_hold: options.missing_state_hold,
+        })
+        .await?;
+
+        // Watchers outlive the drivers, which follow what is in flight while stopping.
+        for watcher in watchers {
+            late.spawn(watcher.run(late_stop.clone()));
+        }
+        for driver in drivers {
+            early.spawn(driver.run(stop.clone()));
+        }
+        let task = |name: &str| metrics.tasks.register(name, STALL);
+        early.spawn(Arc::clone(&alertmanagers).run(
+            Arc::clone(&journal),
+            stop.clone(),
+            task("silences"),
+        ));
+        early.spawn(keep::run(
+            Arc::clone(&heartbeats),
+            Arc::clone(&journal),
+            stop.clone(),
+            task("heartbeats"),
+        ));
+
+        let seen = Arc::new(LastRequests::default());
+        let guard_task = task("guard");
+        let guard = Guard::new(
+            Arc::clone(&config),
+            snapshots.clone(),
+            actuator.clone(),
+            ears(&heartbeats, &seen),
+            Box::new(move || guard_task.tick()),
+        );
+        early.spawn(guard.run(stop.clone()));
+
+        let (ask, asked) = mpsc::channel(1);
+        let site = web::App {
+            config: Arc::clone(&config),
+            snapshots: snapshots.clone(),
+            desk: Arc::new(actuator.clone()),
+            metrics: Arc::clone(&metrics),
+            heartbeats: Arc::clone(&heartbeats),
+            webhook: Webhook::new(
+                &config,
+                metrics.counters.clone(),
+                Arc::clone(&heartbeats),
+                Arc::new(Noted {
+                    actuator: actuator.clone(),
+                    seen,
+                }),
+            ),
+            reload: reload_through(ask),
+            shutdown: stop,
+            sessions: web::Sessions::default(),
+            followers: Arc::new(Semaphore::new(web::FOLLOWERS)),
+        };
+        let listeners = web::start(site, web::Limits::default()).await?;
+        let (web, control) = (listeners.web, listeners.control);
+        early.spawn(listeners.stopped());
+        tracing::info!(%web, %control, chains = config.chains.len(), producers = config.producers.len(),
+            "slotkeeper runs");
+        Ok(Self {
+            web,
+            control,
+            snapshots,
+            actuator,
+            metrics,
+            asked,
+            shutdown,
+            late_shutdown,
+            early,
+            late,
+        })
+    }
+
+    /// Where the public listener really listens.
+    #[must_use]
+    pub fn web_address(&self) -> SocketAddr {
+        self.web
+    }
+
+    /// Where the control listener really listens.
+    #[must_use]
+    pub fn control_address(&self) -> SocketAddr {
+        self.control
+    }
+
+    /// The snapshots of one chain.
+    #[must_use]
+    pub fn snapshots(&self, chain: &str) -> Option<watch::Receiver<Arc<Snapshot>>> {
+        self.snapshots.get(chain).cloned()
+    }
+
+    /// The actuator's door.
+    #[must_use]
+    pub fn actuator(&self) -> &ActuatorHandle {
+        &self.actuator
+    }
+
+    /// Waits until somebody asks for a reload over HTTP.
+    pub async fn asked(&mut self) -> Asked {
+        match self.asked.recv().await {
+            Some(asked) => asked,
+            // The web room is gone: nobody will ask any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A reload was tried and the new configuration refused.
+    pub fn note_reload_failed(&self) {
+        self.metrics.reloaded(now_ms(), None);
+    }
+
+    /// Stops everything: listeners and drivers first (they finish what is in flight), then watchers, then the journal
+    /// closes with the last handle.
+    pub async fn stop(mut self) {
+        let _ = self.shutdown.send(true);
+        finish(&mut self.early).await;
+        let _ = self.late_shutdown.send(true);
+        finish(&mut self.late).await;
+    }
+}
+
+/// Waits for the tasks to end by themselves; what hangs is dropped.
+async fn finish(tasks: &mut JoinSet<()>) {
+    let all = async {
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                tracing::error!(%error, "a loop had panicked");
+            }
+        }
+    };
+    if tokio::time::timeout(STOP, all).await.is_err() {
+        tracing::warn!("a loop did not end within {STOP:?} and was dropped");
+        tasks.shutdown().await;
+    }
+}
+
+/// Opens the journal away from the runtime's threads: it may wait for the disk.
+async fn open_journal(path: &Path) -> anyhow::Result<Arc<dyn Journal>> {
+    let path = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
+    Ok(Arc::new(opened?))
+}
+
+/// Loads the key files; scrypt takes its time, so away from the runtime's threads.
+async fn load_keys(
+    config: &Arc<Config>,
+) -> anyhow::Result<BTreeMap<(String, String), actuator::Keyring>> {
+    let config = Arc::clone(config);
+    let rings = tokio::task::spawn_blocking(move || {
+        // A daemon has no terminal; somebody who starts it by hand may be asked.
+        let prompt = std::io::stdin().is_terminal();
+        actuator::load_keyrings(&config, &|file| {
+            let file = file.map(Path::to_owned);
+            PassphraseSource::with_variables(file, |name| std::env::var_os(name), prompt)
+        })
+    });
+    Ok(rings.await?)
+}
+
+fn ears(heartbeats: &Arc<Heartbeats>, seen: &Arc<LastRequests>) -> Ears {
+    let (heartbeats, seen) = (Arc::clone(heartbeats), Arc::clone(seen));
+    Ears {
+        all_overdue: Box::new(move |now| heartbeats.all_overdue(now)),
+        last_request: Box::new(move |chain, producer, key| seen.last(chain, producer, key)),
+    }
+}
+
+/// `POST /-/reload` hands the wish to whoever runs the app and waits for the outcome.
+fn reload_through(ask: mpsc::Sender<Asked>) -> web::Reload {
+    Box::new(move || {
+        let ask = ask.clone();
+        Box::pin(async move {
+            let (answer, outcome) = oneshot::channel();
+            ask.send(Asked(answer))
+                .await
+                .map_err(|_| "slotkeeper is going down".to_owned())?;
+            outcome
+                .await
+                .unwrap_or_else(|_| Err("slotkeeper is going down".to_owned()))
+        })
+    })
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Tells whoever asked how it ended.
+    pub fn answer(self, outcome: Result<(), String>) {
+        // They may have hung up.
+        let _ = self.0.send(outcome);
+    }
+}
+
+// === impl LastRequests ===
+
+impl LastRequests {
+    fn note(&self, request: &Incoming, now: Millis) {
+        if let (Some(fence), Cause::Webhook) = (request.fence, request.cause) {
+            let key = (request.chain.clone(), request.producer.clone(), fence);
+            self.lock().insert(key, now);
+        }
+    }
+
+    fn last(&self, chain: &str, producer: &str, key: &PublicKey) -> Option<Millis> {
+        let id = (chain.to_owned(), producer.to_owned(), *key);
+        self.lock().get(&id).copied()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String, PublicKey), Millis>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intake for Noted {
+    fn submit(
+        &self,
+        incoming: Vec<Incoming>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Submitted>, JournalError>> + Send + '_>> {
+        Box::pin(async move {
+            let asked = incoming.clone();
+            let taken = self.actuator.submit(incoming).await?;
+            let now = now_ms();
+            // Only what is durable counts as asked. Unknown names are not kept: an authenticated caller could
+            // otherwise fill the memory with them.
+            for (request, _) in asked.iter().zip(&taken) {
+                if self.actuator.keeps(&request.chain, &request.producer) {
+                    self.seen.note(request, now);
+                }
+            }
+            Ok(taken)
+        })
+    }
+}

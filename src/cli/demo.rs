@@ -1,0 +1,149 @@
+//! `slotkeeper demo`: a failover to look at, on a simulated chain, with the real monitoring pair.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{CliError, CliResult};
+use crate::chain::Protocol;
+use crate::clock::Stopwatch;
+use crate::demo::story::Story;
+use crate::demo::timeline::{Event, Kind, Timeline};
+use crate::demo::world::{World, WorldConfig};
+
+/// Longest wait for slotkeeper to be able, and again for the story's end, in rounds of the simulated chain.
+const PATIENCE_ROUNDS: u32 = 5;
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+#[command(
+    about = "Watch a failover happen on a simulated chain",
+    long_about = "Starts a simulated chain of 21 witnesses, two nodes of the witness alice, slotkeeper, and real \
+                  Prometheus and Alertmanager with the shipped configuration; kills alice's primary node and prints \
+                  what follows, with latencies. Stays up with its URLs until Ctrl-C.\n\nEverything runs on loopback \
+                  in a temporary directory; nothing of yours is touched.",
+    after_help = "Examples:\n  slotkeeper demo\n  slotkeeper demo --chain steem --exit --json\n  slotkeeper demo \
+                  --no-prometheus       # the guard does it alone\n\nExit codes: 0 the standby produced, 1 it did not, \
+                  2 usage."
+)]
+pub(crate) struct DemoArgs {
+    /// Dialect of the simulated chain: steem, hive or blurt.
+    #[arg(long, value_name = "P", default_value = "hive")]
+    chain: Protocol,
+    /// End after the story instead of staying up.
+    #[arg(long)]
+    exit: bool,
+    /// Print one JSON object per event.
+    #[arg(long)]
+    json: bool,
+    /// Without Prometheus and Alertmanager: the guard decides alone.
+    #[arg(long)]
+    no_prometheus: bool,
+    /// First of the ports to use; 0 takes any free ones.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port_base: u16,
+    /// Block interval in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(300..=10_000))]
+    interval: u64,
+}
+
+/// Runs the demo.
+pub(crate) fn run(args: &DemoArgs) -> CliResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::Failed(e.into()))?;
+    runtime.block_on(tell(args)).map_err(CliError::Failed)
+}
+
+async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
+    let others = 20;
+    let config = WorldConfig {
+        protocol: args.chain,
+        interval_ms: args.interval,
+        seed: 1,
+        others,
+        monitoring: !args.no_prometheus,
+        port_base: args.port_base,
+    };
+    let watch = Stopwatch::start();
+    if !args.json {
+        eprintln!(
+            "starting a {} chain, two nodes of alice, slotkeeper{} …",
+            args.chain,
+            if config.monitoring {
+                ", Prometheus and Alertmanager"
+            } else {
+                ""
+            }
+        );
+    }
+    let world = World::start(&config).await?;
+    if !args.json {
+        print_urls(&world);
+    }
+    let round = Duration::from_millis(args.interval) * (u32::try_from(others)? + 1);
+    let mut print = |event: &Event, story: &Timeline| {
+        if args.json {
+            println!("{}", event.to_json(story.producer()));
+        } else {
+            println!("{}", event.to_line(story.at(Kind::Missed)));
+        }
+    };
+    let patience = round * PATIENCE_ROUNDS + Duration::from_secs(30);
+    let story = Story::new(&world, watch, &mut print)?;
+    let ended = tokio::select! {
+        ended = story.run(patience) => ended,
+        _ = tokio::signal::ctrl_c() => {
+            world.stop().await;
+            anyhow::bail!("interrupted before the standby produced");
+        }
+    };
+    match &ended {
+        Ok(timeline) if !args.json => print_summary(timeline),
+        _ => {}
+    }
+    if !args.exit && ended.is_ok() {
+        if !args.json {
+            println!("\nStill running; look around, then press Ctrl-C.");
+        }
+        tokio::signal::ctrl_c().await?;
+    }
+    world.stop().await;
+    ended.map(|_| ()).map_err(Into::into)
+}
+
+fn print_urls(world: &World) {
+    println!("slotkeeper    http://127.0.0.1:{}/", world.ports.web);
+    println!("metrics       http://127.0.0.1:{}/metrics", world.ports.web);
+    println!("control       http://127.0.0.1:{}/", world.ports.control);
+    if let Some(pair) = &world.monitoring {
+        println!("Prometheus    {}/alerts", pair.prometheus_url);
+        println!("Alertmanager  {}/", pair.alertmanager_url);
+    }
+    println!(
+        "devnet        {}/devnet/state",
+        world.devnet.endpoint(0).url()
+    );
+    println!("files         {}\n", world.directory.path().display());
+}
+
+fn print_summary(timeline: &Timeline) {
+    let Some(missed) = timeline.at(Kind::Missed) else {
+        return;
+    };
+    println!("\nAfter the first missed slot:");
+    for kind in [
+        Kind::AlertFiring,
+        Kind::Sent,
+        Kind::Effective,
+        Kind::StandbyProduced,
+    ] {
+        if let Some(at) = timeline.at(kind) {
+            #[allow(clippy::cast_precision_loss)] // seconds for people
+            let seconds = at.saturating_sub(missed) as f64 / 1000.0;
+            println!("  {:<17} {seconds:6.2} s", kind.as_str());
+        }
+    }
+}

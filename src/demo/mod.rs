@@ -1,0 +1,15 @@
+//! The demo: devnet, two nodes of one witness, slotkeeper, and real Prometheus and Alertmanager. Shows a failover as it
+//! happens, from the missed slot to the standby's first block. Starts and ends processes; touches nothing outside its
+//! temporary directory.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`world`] | everything that runs, and the configuration a user would write for it |
+//! | [`monitoring`] | Prometheus and Alertmanager with the shipped `deploy/` files |
+//! | [`story`] | crash the primary, watch, tell |
+//! | [`timeline`] | what was seen, as events; pure |
+
+pub mod monitoring;
+pub mod story;
+pub mod timeline;
+pub mod world;

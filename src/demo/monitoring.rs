@@ -1,0 +1,207 @@
+//! Real Prometheus and Alertmanager with the shipped `deploy/` files, on loopback, for the demo and the tests. Starts
+//! and ends processes; the only change to the files is where things listen.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use crate::clock::Stopwatch;
+
+const PROMETHEUS_YML: &str = include_str!("../../deploy/prometheus/prometheus.yml");
+const RULES_YML: &str = include_str!("../../deploy/prometheus/rules/slotkeeper.yml");
+const ALERTMANAGER_YML: &str = include_str!("../../deploy/alertmanager/alertmanager.yml");
+
+/// How long either may take to say that it is ready.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where slotkeeper listens and what it wants to hear.
+#[derive(Debug, Clone)]
+pub struct Monitored {
+    /// Public listener: scraped.
+    pub web: SocketAddr,
+    /// Control listener: receives webhooks.
+    pub control: SocketAddr,
+    /// File with the bearer token that Alertmanager sends.
+    pub token_file: PathBuf,
+    /// Where Prometheus shall listen.
+    pub prometheus_port: u16,
+    /// Where Alertmanager shall listen.
+    pub alertmanager_port: u16,
+}
+
+/// A running pair; both end when it is dropped.
+#[derive(Debug)]
+pub struct Monitoring {
+    prometheus: Child,
+    alertmanager: Child,
+    /// Base URL of Prometheus.
+    pub prometheus_url: String,
+    /// Base URL of Alertmanager.
+    pub alertmanager_url: String,
+    directory: tempfile::TempDir,
+}
+
+/// Why the pair could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitoringError {
+    /// A program is missing.
+    #[error(
+        "{program} is not installed. On Debian: apt-get install --no-install-recommends prometheus prometheus-alertmanager"
+    )]
+    Missing {
+        /// Which.
+        program: &'static str,
+    },
+    /// A file or process failed.
+    #[error("starting the monitoring pair: {0}")]
+    Io(#[from] std::io::Error),
+    /// It did not become ready.
+    #[error("{program} was not ready within {limit:?}; the end of its log:\n{log}")]
+    NotReady {
+        /// Which.
+        program: &'static str,
+        /// How long it had.
+        limit: Duration,
+        /// Last lines it wrote.
+        log: String,
+    },
+}
+
+// === impl Monitoring ===
+
+impl Monitoring {
+    /// Writes the configuration into a directory of its own and starts both.
+    ///
+    /// # Errors
+    /// A missing program, a file that cannot be written, or one that does not become ready.
+    pub async fn start(monitored: &Monitored) -> Result<Self, MonitoringError> {
+        let directory = tempfile::Builder::new()
+            .prefix("slotkeeper-monitoring-")
+            .tempdir()?;
+        let (prometheus_port, alertmanager_port) =
+            (monitored.prometheus_port, monitored.alertmanager_port);
+        let here = |text: &str| {
+            text.replace("127.0.0.1:10061", &monitored.web.to_string())
+                .replace("127.0.0.1:10062", &monitored.control.to_string())
+                .replace("127.0.0.1:9093", &format!("127.0.0.1:{alertmanager_port}"))
+                .replace("127.0.0.1:9090", &format!("127.0.0.1:{prometheus_port}"))
+        };
+        let dir = directory.path();
+        std::fs::create_dir(dir.join("rules"))?;
+        std::fs::write(dir.join("prometheus.yml"), here(PROMETHEUS_YML))?;
+        std::fs::write(dir.join("rules/slotkeeper.yml"), RULES_YML)?;
+        let alertmanager_yml = with_token_file(&here(ALERTMANAGER_YML), &monitored.token_file);
+        std::fs::write(dir.join("alertmanager.yml"), alertmanager_yml)?;
+
+        let alertmanager = spawn(
+            dir,
+            &["prometheus-alertmanager", "alertmanager"],
+            &[
+                "--config.file=alertmanager.yml".into(),
+                "--storage.path=alertmanager-data".into(),
+                format!("--web.listen-address=127.0.0.1:{alertmanager_port}"),
+                // Alone: without this the first notification waits ten seconds for peers.
+                "--cluster.listen-address=".into(),
+            ],
+        )?;
+        let prometheus = spawn(
+            dir,
+            &["prometheus"],
+            &[
+                "--config.file=prometheus.yml".into(),
+                "--storage.tsdb.path=prometheus-data".into(),
+                format!("--web.listen-address=127.0.0.1:{prometheus_port}"),
+                "--rules.alert.resend-delay=5s".into(),
+            ],
+        )?;
+        let pair = Self {
+            prometheus,
+            alertmanager,
+            prometheus_url: format!("http://127.0.0.1:{prometheus_port}"),
+            alertmanager_url: format!("http://127.0.0.1:{alertmanager_port}"),
+            directory,
+        };
+        pair.ready("alertmanager", &pair.alertmanager_url).await?;
+        pair.ready("prometheus", &pair.prometheus_url).await?;
+        Ok(pair)
+    }
+
+    /// Ends both and waits for them.
+    pub async fn stop(mut self) {
+        for child in [&mut self.prometheus, &mut self.alertmanager] {
+            // It may have ended by itself; either way it is gone afterwards.
+            let _ = child.kill().await;
+        }
+    }
+
+    /// Ends Prometheus alone (to show what its death does).
+    pub async fn kill_prometheus(&mut self) {
+        let _ = self.prometheus.kill().await;
+    }
+
+    /// Ends Alertmanager alone.
+    pub async fn kill_alertmanager(&mut self) {
+        let _ = self.alertmanager.kill().await;
+    }
+
+    async fn ready(&self, program: &'static str, base: &str) -> Result<(), MonitoringError> {
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(1))
+            .build()
+            .map_err(std::io::Error::other)?;
+        let watch = Stopwatch::start();
+        while watch.elapsed() < START_LIMIT {
+            let answer = client.get(format!("{base}/-/ready")).send().await;
+            if answer.is_ok_and(|a| a.status().is_success()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let log = std::fs::read_to_string(self.directory.path().join(format!("{program}.log")));
+        let log = log.unwrap_or_default();
+        let tail: Vec<&str> = log.lines().rev().take(5).collect();
+        Err(MonitoringError::NotReady {
+            program,
+            limit: START_LIMIT,
+            log: tail.into_iter().rev().collect::<Vec<_>>().join("\n"),
+        })
+    }
+}
+
+/// Starts the first of `names` that exists, logging into a file named after the last.
+fn spawn(dir: &Path, names: &[&'static str], args: &[String]) -> Result<Child, MonitoringError> {
+    let last = names.last().copied().unwrap_or_default();
+    for name in names {
+        let log = std::fs::File::create(dir.join(format!("{last}.log")))?;
+        let spawned = Command::new(name)
+            .args(args)
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn();
+        match spawned {
+            Ok(child) => return Ok(child),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(MonitoringError::Missing { program: last })
+}
+
+/// The shipped file names a token file under /etc; here it is wherever the demo wrote it.
+fn with_token_file(yaml: &str, token_file: &Path) -> String {
+    yaml.lines()
+        .map(|line| match line.split_once("credentials_file:") {
+            Some((before, _)) if !before.trim_start().starts_with('#') => {
+                format!("{before}credentials_file: {}", token_file.display())
+            }
+            _ => line.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}

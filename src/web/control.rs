@@ -1,0 +1,528 @@
+//! The control listener (`control.listen`, default 127.0.0.1:10062): the only one that can change anything. Every caller is
+//! judged by its credentials before its body is read.
+//!
+//! | method, path | what | answers |
+//! |---|---|---|
+//! | `POST /api/v1/alertmanager` | the webhook | 200 `{"results":[…]}`, 400, 401, 403, 408, 413, 429, 503 |
+//! | `POST /-/reload` | reads the configuration again | 202, 500 |
+//! | `POST /api/v1/arm`, `/api/v1/disarm` | the global switch | 200, 409, 503 |
+//! | `POST /api/v1/producers/{chain}/{producer}/{verb}` | `arm`, `disarm`, `pin`, `unpin`, `maintenance`, `failover`, `switchover`, `disable`, `enable`, `rehearse`; body `{to?, until?, override_reason?}` | 202 `{"request_id"}`, 400, 404, 409, 503 |
+//! | `GET /` | control page | 200, 401 |
+//! | `POST /login`, `/logout` | session of the control page | 303, 401 |
+//!
+//! **Browsers.** A POST that another site's page made is refused (403): `Origin` must name this host. Forms carry a
+//! session's CSRF token. Where nothing is configured to authenticate (loopback only), `Host` must be loopback too, so
+//! that a name rebound to 127.0.0.1 opens nothing.
+
+use std::sync::Arc;
+
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, ORIGIN, RETRY_AFTER, SET_COOKIE};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use serde_json::json;
+
+use super::app::App;
+use super::auth::Who;
+use super::order::{Order, verb};
+use super::reply::{self, Reply};
+use super::routes::{last_decisions, status_of};
+use super::server::{BoxFuture, Handler, Limits, Peer, read_body};
+use super::session::Session;
+use super::{Loaded, form, page};
+use crate::actuator::{OperateError, OperatorCommand, Verb};
+use crate::alertmanager::{Answer, MAX_BODY};
+use crate::clock;
+
+/// The control listener's routes.
+pub struct Control {
+    /// What they stand on.
+    pub app: Arc<App>,
+    /// Time for a body.
+    pub limits: Limits,
+}
+
+/// Commands are small.
+const MAX_COMMAND: usize = 16 * 1024;
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    Page,
+    Login,
+    Logout,
+    Webhook,
+    Reload,
+    Arm(bool),
+    Producer {
+        chain: String,
+        producer: String,
+        verb: Verb,
+    },
+}
+
+/// A body and how its caller proved itself.
+struct Given {
+    body: Bytes,
+    /// A form of the control page: it is answered with a page.
+    form: bool,
+}
+
+// === impl Route ===
+
+impl Route {
+    fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "/" => Self::Page,
+            "/login" => Self::Login,
+            "/logout" => Self::Logout,
+            "/api/v1/alertmanager" => Self::Webhook,
+            "/-/reload" => Self::Reload,
+            "/api/v1/arm" => Self::Arm(true),
+            "/api/v1/disarm" => Self::Arm(false),
+            _ => {
+                let mut parts = path.strip_prefix("/api/v1/producers/")?.split('/');
+                let (chain, producer) = (parts.next()?, parts.next()?);
+                let verb = verb(parts.next()?)?;
+                if parts.next().is_some() {
+                    return None;
+                }
+                Self::Producer {
+                    chain: form::segment(chain),
+                    producer: form::segment(producer),
+                    verb,
+                }
+            }
+        })
+    }
+}
+
+impl Handler for Control {
+    fn handle<'a>(
+        &'a self,
+        request: Request<Incoming>,
+        peer: Peer,
+        security: &'a Loaded,
+    ) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let route = Route::of(request.uri().path());
+            let webhook = route == Some(Route::Webhook);
+            let reply = self.route(route, request, peer, security).await;
+            if webhook {
+                self.app.webhook.counters().request(reply.status().as_u16());
+            }
+            reply
+        })
+    }
+}
+
+// === impl Control ===
+
+impl Control {
+    async fn route(
+        &self,
+        route: Option<Route>,
+        request: Request<Incoming>,
+        peer: Peer,
+        security: &Loaded,
+    ) -> Reply {
+        if let Err(why) = from_here(request.method(), request.headers(), peer, security) {
+            return reply::problem(StatusCode::FORBIDDEN, why);
+        }
+        let who = security
+            .auth
+            .check(request.headers(), peer.certificate)
+            .await;
+        let session = self.app.sessions.find(request.headers());
+        if who.is_none() && session.is_none() {
+            return match route {
+                Some(Route::Page) if *request.method() == Method::GET => login_page(security),
+                Some(Route::Login) if *request.method() == Method::POST => {
+                    self.login(request, peer, security).await
+                }
+                _ => reply::unauthorized(security.auth.challenge()),
+            };
+        }
+        let Some(route) = route else {
+            return reply::problem(
+                StatusCode::NOT_FOUND,
+                "no such command; metrics and status are on the other listener (web.listen)",
+            );
+        };
+        let wanted = match route {
+            Route::Page => &[Method::GET, Method::HEAD][..],
+            _ => &[Method::POST][..],
+        };
+        if !wanted.contains(request.method()) {
+            return reply::method_not_allowed(if route == Route::Page {
+                "GET, HEAD"
+            } else {
+                "POST"
+            });
+        }
+        match route {
+            Route::Page => self.page(request, peer, session).await,
+            Route::Webhook if who.is_some() => self.webhook(request).await,
+            Route::Webhook => reply::unauthorized(security.auth.challenge()),
+            Route::Login => reply::see_other("/"),
+            route => match self.given(request, who.as_ref(), session.as_ref()).await {
+                Ok(given) => self.command(route, given, session).await,
+                Err(reply) => reply,
+            },
+        }
+    }
+
+    async fn webhook(&self, request: Request<Incoming>) -> Reply {
+        if self.app.stopping() {
+            return unavailable("shutting down");
+        }
+        let body = match read_body(request.into_body(), MAX_BODY, self.limits.body).await {
+            Ok(body) => body,
+            Err(why) => {
+                let what = format!(
+                    "the body must be complete within {} s and at most 1 MiB",
+                    self.limits.body.as_secs()
+                );
+                return reply::problem(why.status(), what);
+            }
+        };
+        match self.app.webhook.receive(&body, clock::now_ms()).await {
+            Answer::Results(rows) => reply::json(StatusCode::OK, &json!({"results": rows})),
+            Answer::Unparsable(why) => reply::problem(StatusCode::BAD_REQUEST, why),
+            Answer::Flood => reply::problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "more than 500 alerts a second; group them or raise group_interval",
+            ),
+            Answer::Unavailable(why) => unavailable(&why),
+        }
+    }
+
+    /// The body of a command, once its caller may give one.
+    async fn given(
+        &self,
+        request: Request<Incoming>,
+        who: Option<&Who>,
+        session: Option<&Session>,
+    ) -> Result<Given, Reply> {
+        let is_form = request.headers().get(CONTENT_TYPE).is_some_and(|t| {
+            t.as_bytes()
+                .starts_with(b"application/x-www-form-urlencoded")
+        });
+        let header = request
+            .headers()
+            .get("x-csrf-token")
+            .and_then(|t| t.to_str().ok())
+            .map(str::to_owned);
+        let body = read_body(request.into_body(), MAX_COMMAND, self.limits.body)
+            .await
+            .map_err(|why| {
+                reply::problem(
+                    why.status(),
+                    "the body of a command is small and comes at once",
+                )
+            })?;
+        // Browsers send cookies by themselves, so a session alone proves nothing about who wrote the request; nor does a
+        // form, whatever else came with it.
+        if is_form || who.is_none() {
+            let token = if is_form {
+                form::parse(&String::from_utf8_lossy(&body)).remove("csrf")
+            } else {
+                header
+            };
+            let known = session.zip(token).is_some_and(|(s, token)| s.knows(&token));
+            if !known {
+                return Err(reply::problem(
+                    StatusCode::FORBIDDEN,
+                    "the form's token does not belong to this login: load the control page again",
+                ));
+            }
+        }
+        Ok(Given {
+            body,
+            form: is_form,
+        })
+    }
+
+    async fn command(&self, route: Route, given: Given, session: Option<Session>) -> Reply {
+        match route {
+            Route::Reload => self.reload(given.form).await,
+            Route::Arm(armed) => self.arm(armed, given.form).await,
+            Route::Producer {
+                chain,
+                producer,
+                verb,
+            } => self.operate(chain, producer, verb, &given).await,
+            Route::Logout => {
+                if let Some(session) = session {
+                    self.app.sessions.end(&session);
+                }
+                reply::see_other("/")
+            }
+            Route::Page | Route::Login | Route::Webhook => {
+                reply::problem(StatusCode::NOT_FOUND, "no such command")
+            }
+        }
+    }
+
+    async fn reload(&self, form: bool) -> Reply {
+        match (self.app.reload)().await {
+            Ok(()) => done(
+                form,
+                StatusCode::ACCEPTED,
+                json!({"reloaded": true}),
+                "configuration reloaded",
+            ),
+            Err(why) => {
+                tracing::error!(
+                    why,
+                    "the configuration could not be reloaded; the old one stays in force"
+                );
+                failed(form, StatusCode::INTERNAL_SERVER_ERROR, &why)
+            }
+        }
+    }
+
+    async fn arm(&self, armed: bool, form: bool) -> Reply {
+        match self.app.desk.arm_all(armed).await {
+            Ok(()) => {
+                let word = if armed { "armed" } else { "disarmed" };
+                done(form, StatusCode::OK, json!({"armed": armed}), word)
+            }
+            Err(error) => failed(form, status_of_error(&error), &error.to_string()),
+        }
+    }
+
+    async fn operate(&self, chain: String, producer: String, verb: Verb, given: &Given) -> Reply {
+        let order = if given.form {
+            Order::from_form(&form::parse(&String::from_utf8_lossy(&given.body)))
+        } else {
+            Order::from_json(&given.body)
+        };
+        let checked = order.and_then(|o| o.check(self.app.prefix(&chain), clock::now_ms()));
+        let (to, until, override_reason) = match checked {
+            Ok(checked) => checked,
+            Err(why) => return failed(given.form, StatusCode::BAD_REQUEST, &why),
+        };
+        let command = OperatorCommand {
+            chain,
+            producer,
+            verb,
+            to,
+            until,
+            override_reason,
+        };
+        tracing::info!(?command, "operator command");
+        match self.app.desk.operate(command).await {
+            Ok(id) => done(
+                given.form,
+                StatusCode::ACCEPTED,
+                json!({"request_id": id}),
+                &format!("accepted as request {id}"),
+            ),
+            Err(error) => failed(given.form, status_of_error(&error), &error.to_string()),
+        }
+    }
+
+    async fn page(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        session: Option<Session>,
+    ) -> Reply {
+        let fresh = session.is_none();
+        let Some(session) = session.or_else(|| self.app.sessions.begin()) else {
+            return unavailable("this system gives no random numbers");
+        };
+        let said = form::parse(request.uri().query().unwrap_or("")).remove("said");
+        let decisions = last_decisions(&self.app).await;
+        let control = page::Controls {
+            csrf: &session.csrf,
+            said: said.as_deref(),
+        };
+        let mut reply = reply::html(
+            StatusCode::OK,
+            page::render(&status_of(&self.app), &decisions, Some(&control)),
+        );
+        if fresh {
+            set_cookie(&mut reply, &session, peer.tls);
+        }
+        reply
+    }
+
+    async fn login(&self, request: Request<Incoming>, peer: Peer, security: &Loaded) -> Reply {
+        let Ok(body) = read_body(request.into_body(), MAX_COMMAND, self.limits.body).await else {
+            return login_page(security);
+        };
+        let token = form::parse(&String::from_utf8_lossy(&body)).remove("token");
+        if !token.is_some_and(|t| security.auth.knows_token(t.trim())) {
+            tracing::warn!(peer = %peer.addr, "a login with a wrong token");
+            return reply::html(
+                StatusCode::UNAUTHORIZED,
+                page::login(Some("That is not the token.")),
+            );
+        }
+        let Some(session) = self.app.sessions.begin() else {
+            return unavailable("this system gives no random numbers");
+        };
+        let mut reply = reply::see_other("/");
+        set_cookie(&mut reply, &session, peer.tls);
+        reply
+    }
+}
+
+/// Refuses what another site's page sent through somebody's browser.
+fn from_here(
+    method: &Method,
+    headers: &HeaderMap,
+    peer: Peer,
+    security: &Loaded,
+) -> Result<(), String> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
+    let host = text(HOST).unwrap_or("");
+    if !security.auth.is_configured() && !is_loopback(host) {
+        return Err(format!(
+            "without authentication this listener answers to 127.0.0.1, [::1] and localhost only, not to {host:?}"
+        ));
+    }
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    if let Some(origin) = headers.get(ORIGIN) {
+        let scheme = if peer.tls { "https://" } else { "http://" };
+        let ours = origin
+            .to_str()
+            .ok()
+            .and_then(|o| o.strip_prefix(scheme))
+            .is_some_and(|o| o.eq_ignore_ascii_case(host));
+        // A proxy may take TLS off before us; the host must still be the one the browser sees.
+        let proxied = origin
+            .to_str()
+            .ok()
+            .and_then(|o| o.strip_prefix("https://"))
+            .is_some_and(|o| o.eq_ignore_ascii_case(host));
+        if !ours && !proxied {
+            return Err("a page of another site sent this; commands come from the control page or without a browser".into());
+        }
+    }
+    if headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site")
+    {
+        return Err("a page of another site sent this".into());
+    }
+    Ok(())
+}
+
+/// Whether a `Host` value names this machine itself.
+fn is_loopback(host: &str) -> bool {
+    let name = if let Some(v6) = host.strip_prefix('[') {
+        v6.split(']').next().unwrap_or("")
+    } else {
+        host.rsplit_once(':').map_or(host, |(name, _)| name)
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+fn login_page(security: &Loaded) -> Reply {
+    if !security.auth.has_token() {
+        return reply::unauthorized(security.auth.challenge());
+    }
+    let mut reply = reply::html(StatusCode::UNAUTHORIZED, page::login(None));
+    // With users configured, a browser may as well ask for one.
+    if let Ok(challenge) = HeaderValue::from_str(security.auth.challenge()) {
+        reply
+            .headers_mut()
+            .insert(hyper::header::WWW_AUTHENTICATE, challenge);
+    }
+    reply
+}
+
+fn set_cookie(reply: &mut Reply, session: &Session, tls: bool) {
+    if let Ok(cookie) = HeaderValue::from_str(&session.cookie(tls)) {
+        reply.headers_mut().insert(SET_COOKIE, cookie);
+    }
+}
+
+fn unavailable(why: &str) -> Reply {
+    let mut reply = reply::problem(StatusCode::SERVICE_UNAVAILABLE, why);
+    reply
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+}
+
+fn done(form: bool, status: StatusCode, body: serde_json::Value, said: &str) -> Reply {
+    if form {
+        return reply::see_other(&format!("/?said={}", page::query(said)));
+    }
+    reply::json(status, &body)
+}
+
+fn failed(form: bool, status: StatusCode, why: &str) -> Reply {
+    if form {
+        return reply::see_other(&format!(
+            "/?said={}",
+            page::query(&format!("Not done: {why}"))
+        ));
+    }
+    reply::problem(status, why)
+}
+
+fn status_of_error(error: &OperateError) -> StatusCode {
+    match error {
+        OperateError::UnknownProducer(_) => StatusCode::NOT_FOUND,
+        OperateError::Invalid(_) => StatusCode::BAD_REQUEST,
+        OperateError::Refused(_) => StatusCode::CONFLICT,
+        OperateError::Journal(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_the_table_says() {
+        assert_eq!(Route::of("/"), Some(Route::Page));
+        assert_eq!(Route::of("/api/v1/arm"), Some(Route::Arm(true)));
+        assert_eq!(
+            Route::of("/api/v1/producers/steem/al%69ce/failover"),
+            Some(Route::Producer {
+                chain: "steem".into(),
+                producer: "alice".into(),
+                verb: Verb::Failover
+            })
+        );
+        for nowhere in [
+            "/x",
+            "/api/v1/producers/steem/alice",
+            "/api/v1/producers/steem/alice/explode",
+            "/api/v1/producers/a/b/arm/c",
+            "/metrics",
+        ] {
+            assert_eq!(Route::of(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn loopback_names() {
+        for (host, yes) in [
+            ("127.0.0.1:10062", true),
+            ("127.8.8.8", true),
+            ("localhost:1", true),
+            ("[::1]:10062", true),
+            ("evil.example:10062", false),
+            ("localhost.evil.example", false),
+            ("10.0.0.1:10062", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), yes, "{host}");
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! One endpoint after another shows every fault we know: no false switch, no missed switch, and the fault is visible.
+
+use slotkeeper::devnet::Fault;
+
+use crate::rig::{ALICE, Rig, RigConfig, series};
+
+/// A fault by name, and what must show it: the name of the metric and the test its value must pass.
+struct Case {
+    name: &'static str,
+    fault: Fault,
+    shows: fn(&str, &str) -> bool,
+}
+
+fn down(page: &str, label: &str) -> bool {
+    series(page, "slotkeeper_rpc_up", &[label]) == Some(0.0)
+}
+
+fn behind(page: &str, label: &str) -> bool {
+    series(page, "slotkeeper_rpc_head_lag_blocks", &[label]).is_some_and(|lag| lag >= 2.0)
+        || down(page, label)
+}
+
+fn wrong_chain(page: &str, label: &str) -> bool {
+    series(page, "slotkeeper_rpc_chain_id_match", &[label]) == Some(0.0)
+}
+
+/// A dip of the node's own counter is no fault of the transport: it must not show as one, and must cost nothing.
+fn nothing(page: &str, label: &str) -> bool {
+    series(page, "slotkeeper_rpc_up", &[label]) == Some(1.0)
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, fault, shows| Case { name, fault, shows };
+    vec![
+        case("refused", Fault::Refused, down),
+        case("black hole", Fault::BlackHole, down),
+        case("slow drip", Fault::SlowDrip { byte_ms: 20 }, down),
+        case("tls failure", Fault::TlsFailure, down),
+        case(
+            "429",
+            Fault::HttpStatus {
+                status: 429,
+                retry_after: Some(1),
+            },
+            down,
+        ),
+        case(
+            "503",
+            Fault::HttpStatus {
+                status: 503,
+                retry_after: None,
+            },
+            down,
+        ),
+        case("html", Fault::Html, down),
+        case("truncated json", Fault::TruncatedJson, down),
+        case("huge body", Fault::HugeBody { bytes: 100_000_000 }, down),
+        case("wrong chain id", Fault::WrongChainId, wrong_chain),
+        case("stale head", Fault::StaleHead { blocks: 20 }, behind),
+        case("frozen head", Fault::FrozenHead, behind),
+        case("minority fork", Fault::MinorityFork { back: 1 }, behind),
+        case("counter dip", Fault::TotalMissedDip { by: 5 }, nothing),
+        case(
+            "redirect to https",
+            Fault::RedirectHttps { status: 301 },
+            down,
+        ),
+    ]
+}
+
+/// Slots of alice that must pass under a fault without a switch.
+const QUIET_SLOTS: usize = 4;
+
+/// One story: the fault stands on `faulty` (an index into the configured endpoints), nothing is switched; then the
+/// primary dies, and production moves to the standby exactly once.
+async fn story(case: &Case, config: RigConfig, faulty: usize) {
+    let rig = Rig::start(config).await;
+    rig.until_able().await;
+    let name = rig.config.endpoints[faulty];
+    let label = format!(
+        "endpoint=\"{}",
+        rig.devnet
+            .endpoint_of(name)
+            .expect("endpoint")
+            .url()
+            .trim_end_matches('/')
+    );
+    rig.devnet
+        .endpoint_of(name)
+        .expect("endpoint")
+        .set_fault(case.fault.clone());
+    rig.slots_of_alice(QUIET_SLOTS).await;
+    assert_eq!(
+        rig.switches(),
+        Vec::<String>::new(),
+        "{}: false switch",
+        case.name
+    );
+    let page = rig.metrics().await;
+    assert!(
+        (case.shows)(&page, &label),
+        "{}: not visible for {label}:\n{}",
+        case.name,
+        rpc_lines(&page)
+    );
+    rig.devnet.crash_node("A").expect("crash");
+    let standby = rig.key("B");
+    rig.until(&format!("{}: production moves", case.name), |rig| {
+        rig.registered() == standby
+    })
+    .await;
+    rig.slots_of_alice(QUIET_SLOTS).await;
+    assert_eq!(rig.switches().len(), 1, "{}: exactly one switch", case.name);
+    let last = rig
+        .truth()
+        .slots
+        .iter()
+        .rev()
+        .find(|s| s.scheduled == ALICE)
+        .cloned();
+    assert!(
+        last.is_some_and(|s| s.block.is_some()),
+        "{}: the standby produces",
+        case.name
+    );
+    rig.stop().await;
+}
+
+fn rpc_lines(page: &str) -> String {
+    page.lines()
+        .filter(|l| l.starts_with("slotkeeper_rpc_") && !l.contains("_bucket"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// At most this many stories at once: two cores.
+const AT_ONCE: usize = 5;
+
+async fn all(stories: Vec<impl Future<Output = ()> + Send + 'static>) {
+    let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+    let mut running = tokio::task::JoinSet::new();
+    for story in stories {
+        let permits = permits.clone();
+        running.spawn(async move {
+            let _permit = permits.acquire_owned().await.expect("open");
+            story.await;
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_endpoints_any_one_faulty() {
+    let stories = cases()
+        .into_iter()
+        .enumerate()
+        .map(|(i, case)| async move {
+            // The first, the second, the third in turn: the black hole is at the first.
+            let faulty = if case.name == "black hole" { 0 } else { i % 3 };
+            story(
+                &case,
+                RigConfig {
+                    seed: i as u64,
+                    ..RigConfig::default()
+                },
+                faulty,
+            )
+            .await;
+        })
+        .collect();
+    all(stories).await;
+}
+
+/// Two endpoints with `quorum: 1`, one of them the primary's own node. The other one is faulty; when the primary dies,
+/// its own endpoint dies with it, so that nothing is left unless the faulty one still answers truthfully.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_endpoints_one_of_them_the_primarys_own() {
+    let stories = cases()
+        .into_iter()
+        .enumerate()
+        .map(|(i, case)| async move {
+            let config = RigConfig {
+                seed: 40 + i as u64,
+                endpoints: vec!["full1", "A"],
+                quorum: Some(1),
+                ..RigConfig::default()
+            };
+            let rig = Rig::start(config).await;
+            rig.until_able().await;
+            rig.devnet
+                .endpoint_of("A")
+                .expect("A")
+                .set_fault(case.fault.clone());
+            rig.slots_of_alice(QUIET_SLOTS).await;
+            assert_eq!(
+                rig.switches(),
+                Vec::<String>::new(),
+                "{}: false switch",
+                case.name
+            );
+            rig.devnet.crash_node("A").expect("crash");
+            let standby = rig.key("B");
+            rig.until(&format!("{}: production moves", case.name), |r| {
+                r.registered() == standby
+            })
+            .await;
+            rig.slots_of_alice(QUIET_SLOTS).await;
+            assert_eq!(rig.switches().len(), 1, "{}: exactly one switch", case.name);
+            rig.stop().await;
+        })
+        .collect();
+    all(stories).await;
+}
+
+/// One endpoint: whatever it does, nothing is switched while it does it, and the reason has a name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_endpoint_never_switches_on_a_fault() {
+    let stories = cases()
+        .into_iter()
+        .enumerate()
+        .filter(|(_, case)| case.name != "counter dip")
+        .map(|(i, case)| async move {
+            let config = RigConfig {
+                seed: 80 + i as u64,
+                endpoints: vec!["full1"],
+                quorum: Some(1),
+                ..RigConfig::default()
+            };
+            let rig = Rig::start(config).await;
+            rig.until_able().await;
+            rig.devnet
+                .endpoint_of("full1")
+                .expect("full1")
+                .set_fault(case.fault.clone());
+            rig.slots_of_alice(QUIET_SLOTS).await;
+            assert_eq!(
+                rig.switches(),
+                Vec::<String>::new(),
+                "{}: false switch",
+                case.name
+            );
+            rig.stop().await;
+        })
+        .collect();
+    all(stories).await;
+}
+
+/// Two of three faulty: no switch, `no_quorum` journaled and counted, not able; both back: switched.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_faulty_majority_waits_and_says_so() {
+    let chosen = [
+        "refused",
+        "black hole",
+        "503",
+        "wrong chain id",
+        "frozen head",
+        "html",
+    ];
+    let stories = cases()
+        .into_iter()
+        .enumerate()
+        .filter(|(_, case)| chosen.contains(&case.name))
+        .map(|(i, case)| async move {
+            let rig = Rig::start(RigConfig {
+                seed: 120 + i as u64,
+                ..RigConfig::default()
+            })
+            .await;
+            rig.until_able().await;
+            // The primary dies and, before its slot comes, so does the majority.
+            for name in ["full1", "full3"] {
+                rig.devnet
+                    .endpoint_of(name)
+                    .expect("endpoint")
+                    .set_fault(case.fault.clone());
+            }
+            rig.devnet.crash_node("A").expect("crash");
+            rig.slots_of_alice(QUIET_SLOTS).await;
+            assert_eq!(
+                rig.switches(),
+                Vec::<String>::new(),
+                "{}: no quorum, no switch",
+                case.name
+            );
+            let page = rig.metrics().await;
+            assert_eq!(
+                series(&page, "slotkeeper_actuator_able", &[ALICE]),
+                Some(0.0),
+                "{}: able without a quorum",
+                case.name
+            );
+            for name in ["full1", "full3"] {
+                rig.devnet
+                    .endpoint_of(name)
+                    .expect("endpoint")
+                    .clear_fault();
+            }
+            let standby = rig.key("B");
+            rig.until(&format!("{}: production moves", case.name), |r| {
+                r.registered() == standby
+            })
+            .await;
+            rig.slots_of_alice(QUIET_SLOTS).await;
+            assert_eq!(rig.switches().len(), 1, "{}: exactly one switch", case.name);
+            rig.stop().await;
+        })
+        .collect();
+    all(stories).await;
+}
+
+/// A request that finds no quorum is journaled with that reason and counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_quorum_is_journaled_and_counted() {
+    let rig = Rig::start(RigConfig {
+        extra: "guard: {mode: off}".into(),
+        ..RigConfig::default()
+    })
+    .await;
+    rig.until_able().await;
+    for name in ["full1", "full2", "full3"] {
+        rig.devnet
+            .endpoint_of(name)
+            .expect("endpoint")
+            .set_fault(Fault::Refused);
+    }
+    rig.until_status("not able", |s| s["producers"][0]["able"] == false)
+        .await;
+    let (code, answer) = rig
+        .post(
+            "/api/v1/alertmanager",
+            &crate::webhooks::failover(&rig.key("A"), ALICE),
+        )
+        .await;
+    assert_eq!(code, 200);
+    let id = answer["results"][0]["request_id"]
+        .as_str()
+        .expect("id")
+        .to_owned();
+    let path = format!("/api/v1/decisions?request_id={id}");
+    let watch = slotkeeper::clock::Stopwatch::start();
+    loop {
+        let decisions = rig.get(&path).await;
+        let newest = &decisions["decisions"][0];
+        if newest["reason"] == "no_quorum" {
+            assert_eq!(newest["verdict"], "wait");
+            break;
+        }
+        assert!(
+            watch.elapsed() < crate::rig::PATIENCE,
+            "no decision: {decisions}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let page = rig.metrics().await;
+    let counted = series(
+        &page,
+        "slotkeeper_actuator_decisions_total",
+        &["reason=\"no_quorum\"", "verdict=\"wait\""],
+    );
+    assert!(counted.is_some_and(|n| n >= 1.0), "{counted:?}");
+    assert!(rig.switches().is_empty());
+    rig.stop().await;
+}

@@ -1,0 +1,401 @@
+//! A devnet and a slotkeeper on loopback, put together as each test needs them: fast blocks, few witnesses, and a real
+//! configuration file.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use slotkeeper::app::{App, Options};
+use slotkeeper::chain::Protocol;
+use slotkeeper::clock::Stopwatch;
+use slotkeeper::devnet::chain::{active_key, node_key};
+use slotkeeper::devnet::{Devnet, DevnetConfig, Truth};
+use slotkeeper::keys::Signer;
+
+/// The kept witness.
+pub(crate) const ALICE: &str = "alice";
+
+/// How long anything may take before the test says that it never happened.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What to put together.
+#[derive(Debug, Clone)]
+pub(crate) struct RigConfig {
+    pub(crate) protocol: Protocol,
+    pub(crate) interval_ms: u64,
+    pub(crate) others: usize,
+    /// Names of devnet endpoints to use as RPC: `full1`…`full3`, `A`, `B`.
+    pub(crate) endpoints: Vec<&'static str>,
+    /// `quorum:` of the chain; `None` leaves it out.
+    pub(crate) quorum: Option<usize>,
+    /// Nodes of alice, first one registered.
+    pub(crate) nodes: Vec<&'static str>,
+    /// Whether the nodes are probed (`node:`) or assumed ready.
+    pub(crate) probed: bool,
+    /// Key files of `witness_set_properties`; the active key is always there unless `signing_only`.
+    pub(crate) signing_only: bool,
+    /// YAML appended at top level: guard, heartbeats, fault …
+    pub(crate) extra: String,
+    /// Body of `actuator: {…}`.
+    pub(crate) actuator: String,
+    /// Added to the producer.
+    pub(crate) producer_extra: String,
+    pub(crate) seed: u64,
+    /// Ports of web and control; 0 = any (then only the in-process `App` knows them).
+    pub(crate) ports: (u16, u16),
+}
+
+impl Default for RigConfig {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Hive,
+            interval_ms: 300,
+            others: 4,
+            endpoints: vec!["full1", "full2", "full3"],
+            quorum: None,
+            nodes: vec!["A", "B"],
+            probed: true,
+            signing_only: false,
+            extra: "guard: {mode: always}".into(),
+            actuator: "armed: true".into(),
+            producer_extra: String::new(),
+            seed: 7,
+            ports: (0, 0),
+        }
+    }
+}
+
+/// What was put together.
+pub(crate) struct Rig {
+    pub(crate) config: RigConfig,
+    pub(crate) devnet: Devnet,
+    pub(crate) app: Option<App>,
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Rig {
+    /// Devnet and slotkeeper, running.
+    pub(crate) async fn start(config: RigConfig) -> Self {
+        let mut rig = Self::without_app(config).await;
+        rig.start_app().await;
+        rig
+    }
+
+    /// The devnet and the files, but no slotkeeper yet.
+    pub(crate) async fn without_app(config: RigConfig) -> Self {
+        let devnet = Devnet::start(DevnetConfig {
+            protocol: config.protocol,
+            interval_ms: config.interval_ms,
+            others: config.others,
+            seed: config.seed,
+            nodes: config.nodes.iter().map(|n| (*n).to_owned()).collect(),
+            ..DevnetConfig::default()
+        })
+        .await
+        .expect("devnet");
+        let directory = tempfile::tempdir().expect("tempdir");
+        let rig = Self {
+            config,
+            devnet,
+            app: None,
+            directory,
+        };
+        for node in &rig.config.nodes {
+            let key = node_key(ALICE, node).expect("key");
+            rig.private(&format!("alice-{node}.wif"), &key.to_wif());
+        }
+        rig.private(
+            "alice-active.wif",
+            &active_key(ALICE).expect("key").to_wif(),
+        );
+        rig.private("control.token", "test-token");
+        std::fs::write(rig.config_file(), rig.yaml()).expect("config");
+        rig
+    }
+
+    pub(crate) async fn start_app(&mut self) {
+        let config = slotkeeper::config::load(&self.config_file()).expect("a valid config");
+        let options = Options {
+            missing_state_hold: Duration::ZERO,
+            ..Options::default()
+        };
+        self.app = Some(
+            App::start(config, options)
+                .await
+                .expect("slotkeeper starts"),
+        );
+    }
+
+    /// Stops slotkeeper the orderly way and starts it again on the same state file.
+    pub(crate) async fn restart_app(&mut self) {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+        self.start_app().await;
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        self.app.as_ref().expect("slotkeeper runs")
+    }
+
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.directory.path().join("slotkeeper.yml")
+    }
+
+    fn private(&self, name: &str, text: &str) {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.directory.path().join(name))
+            .expect("file");
+        writeln!(file, "{text}").expect("written");
+    }
+
+    pub(crate) fn key(&self, node: &str) -> String {
+        node_key(ALICE, node)
+            .expect("key")
+            .public_key()
+            .to_text("TST")
+    }
+
+    pub(crate) fn yaml(&self) -> String {
+        let c = &self.config;
+        let endpoints: String = c
+            .endpoints
+            .iter()
+            .map(|name| {
+                let url = self.devnet.endpoint_of(name).expect("endpoint").url();
+                format!("      - {{url: \"{url}\", provider: \"{name}\"}}\n")
+            })
+            .collect();
+        let keys: String = c
+            .nodes
+            .iter()
+            .map(|name| {
+                let url = self.devnet.endpoint_of(name).expect("endpoint").url();
+                let how = if c.probed {
+                    format!("node: \"{url}\"")
+                } else {
+                    "assume_ready: true".into()
+                };
+                format!("      - {{signing_key: \"{}\", {how}}}\n", self.key(name))
+            })
+            .collect();
+        let files: Vec<String> = c.nodes.iter().map(|n| format!("alice-{n}.wif")).collect();
+        let quorum = c
+            .quorum
+            .map_or(String::new(), |q| format!("    quorum: {q}\n"));
+        let active = if c.signing_only {
+            ""
+        } else {
+            "      - {method: witness_update, key_files: [alice-active.wif]}\n"
+        };
+        format!(
+            "web: {{listen: \"127.0.0.1:{}\"}}\n\
+             control: {{listen: \"127.0.0.1:{}\", token_file: control.token}}\n\
+             state_file: slotkeeper.db\n\
+             chains:\n  - name: devnet\n    protocol: {}\n    chain_id: \"{}\"\n    address_prefix: TST\n    \
+             core_symbol: TESTS\n    block_interval: {}ms\n    poll_interval: {}ms\n{quorum}    endpoints:\n{endpoints}\
+             producers:\n  - chain: devnet\n    name: {ALICE}\n    keys:\n{keys}    authority:\n      \
+             - {{method: witness_set_properties, key_files: [{}]}}\n{active}{}\
+             actuator: {{{}}}\n{}\n",
+            c.ports.0,
+            c.ports.1,
+            c.protocol,
+            slotkeeper::hex::encode(&slotkeeper::chain::graphene::TESTNET_CHAIN_ID),
+            c.interval_ms,
+            (c.interval_ms / 3).max(50),
+            files.join(", "),
+            c.producer_extra,
+            c.actuator,
+            c.extra,
+        )
+    }
+
+    /// The devnet's record.
+    pub(crate) fn truth(&self) -> Truth {
+        self.devnet.truth()
+    }
+
+    /// Which key the chain names.
+    pub(crate) fn registered(&self) -> String {
+        self.truth().registered[ALICE].clone()
+    }
+
+    /// Transactions that reached the main branch and changed alice's key.
+    pub(crate) fn switches(&self) -> Vec<String> {
+        self.truth()
+            .transactions
+            .iter()
+            .filter(|tx| tx.on_main && tx.via != "operator")
+            .map(|tx| tx.txid.clone())
+            .collect()
+    }
+
+    /// Waits until `what` holds, by looking; panics with `name` when it never does.
+    pub(crate) async fn until(&self, name: &str, mut what: impl FnMut(&Self) -> bool) {
+        let watch = Stopwatch::start();
+        while !what(self) {
+            assert!(
+                watch.elapsed() < PATIENCE,
+                "never happened: {name}; status {}",
+                self.get("/api/v1/status").await
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until slotkeeper is armed, able, and both nodes are ready.
+    pub(crate) async fn until_able(&self) {
+        self.until_status("armed and able", |status| {
+            let alice = &status["producers"][0];
+            alice["armed"] == true
+                && alice["able"] == true
+                && alice["keys"]
+                    .as_array()
+                    .is_some_and(|keys| keys.iter().all(|k| k["ready"] == true))
+        })
+        .await;
+    }
+
+    /// Waits until `/api/v1/status` says so.
+    pub(crate) async fn until_status(&self, name: &str, what: impl Fn(&Value) -> bool) {
+        let watch = Stopwatch::start();
+        loop {
+            let status = self.get("/api/v1/status").await;
+            if what(&status) {
+                return;
+            }
+            assert!(
+                watch.elapsed() < PATIENCE,
+                "never happened: {name}; status {status}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits for `n` more slots of alice to pass, produced or not.
+    pub(crate) async fn slots_of_alice(&self, n: usize) {
+        let count = |rig: &Self| {
+            rig.truth()
+                .slots
+                .iter()
+                .filter(|s| s.scheduled == ALICE)
+                .count()
+        };
+        let before = count(self);
+        self.until("slots of alice pass", |rig| count(rig) >= before + n)
+            .await;
+    }
+
+    fn web(&self) -> String {
+        match &self.app {
+            Some(app) => app.web_address().to_string(),
+            None => format!("127.0.0.1:{}", self.config.ports.0),
+        }
+    }
+
+    fn control(&self) -> String {
+        match &self.app {
+            Some(app) => app.control_address().to_string(),
+            None => format!("127.0.0.1:{}", self.config.ports.1),
+        }
+    }
+
+    /// GET on the public listener; `Null` when there is no answer or no JSON.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("http://{}{path}", self.web());
+        match reqwest::get(url).await {
+            Ok(answer) => answer.json().await.unwrap_or(Value::Null),
+            Err(_) => Value::Null,
+        }
+    }
+
+    /// The metrics page.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.web());
+        reqwest::get(url)
+            .await
+            .expect("metrics")
+            .text()
+            .await
+            .expect("text")
+    }
+
+    /// POST on the control listener.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.try_post(path, body).await.expect("control answers")
+    }
+
+    /// [`Self::post`], `None` when nobody answers.
+    pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let url = format!("http://{}{path}", self.control());
+        let answer = reqwest::Client::new()
+            .post(url)
+            .bearer_auth("test-token")
+            .json(body)
+            .send()
+            .await
+            .ok()?;
+        Some((
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        ))
+    }
+
+    /// slotkeeper as a process of its own, with `environment` added. Needs fixed `ports`.
+    pub(crate) fn spawn_process(&self, environment: &[(&str, &str)]) -> tokio::process::Child {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.directory.path().join("run.log"))
+            .expect("log");
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
+            .arg("run")
+            .arg("--config.file")
+            .arg(self.config_file())
+            .envs(environment.iter().copied())
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("slotkeeper starts")
+    }
+
+    /// What a spawned slotkeeper has written.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("run.log")).unwrap_or_default()
+    }
+
+    pub(crate) async fn stop(mut self) {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+        self.devnet.shutdown();
+    }
+}
+
+/// The value of one series of a metrics page: the first line that starts with `name` and contains all `labels`.
+pub(crate) fn series(page: &str, name: &str, labels: &[&str]) -> Option<f64> {
+    page.lines()
+        .find(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
+        })
+        .and_then(|line| line.rsplit(' ').next())
+        .and_then(|value| value.parse().ok())
+}
+
+/// Two ports that are free now.
+pub(crate) fn free_ports() -> (u16, u16) {
+    let hold = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (a, b) = (hold(), hold());
+    let port = |l: &std::net::TcpListener| l.local_addr().expect("address").port();
+    (port(&a), port(&b))
+}
