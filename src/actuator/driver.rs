@@ -88,10 +88,8 @@ impl Driver {
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let shared = Arc::clone(&self.shared);
         let chain = self.chain_name().to_owned();
-        loop {
-            let Some(wake) = shared.wakes.get(&chain) else {
-                break; // `start` makes one per chain
-            };
+        // `start` makes one per chain.
+        while let Some(wake) = shared.wakes.get(&chain) {
             tokio::select! {
                 // A closed channel means that whoever could stop us is gone.
                 () = told_to_stop(&mut shutdown) => break,

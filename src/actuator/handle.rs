@@ -187,7 +187,7 @@ impl ActuatorHandle {
                 results.push(match intake {
                     Intake::Accepted(request) => {
                         let request_id = request.id.clone();
-                        entries.push(Entry::Request(request, RequestStatus::Pending));
+                        entries.push(Entry::Request(*request, RequestStatus::Pending));
                         Submitted {
                             request_id,
                             status: SubmitStatus::Accepted,

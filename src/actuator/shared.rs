@@ -90,8 +90,7 @@ impl Shared {
             let key = name(&p.chain, &p.name);
             let fit = self.fit.get(&key).cloned().unwrap_or(Ok(()));
             let head_time = self.snapshots.get(&p.chain).and_then(|s| {
-                let view = s.borrow().last_view.as_ref().map(|v| v.head.time);
-                view
+                s.borrow().last_view.as_ref().map(|v| v.head.time)
             });
             let given = Given {
                 now,

@@ -14,7 +14,7 @@ use super::handle::{ActuatorHandle, OperateError, OperatorCommand};
 use super::journal::{EventRecord, Journal, JournalError};
 use super::ledger_rows::LedgerRows;
 use super::sqlite::SqliteJournal;
-use super::start::{Link, MISSING_STATE_HOLD, Parts, start};
+use super::start::{Link, MISSING_STATE_HOLD, Parts, begin};
 use super::types::Verdict;
 use crate::chain;
 use crate::config::Config;
@@ -91,16 +91,15 @@ pub async fn run(
         wire: Arc::new(pool),
         snapshots: watcher.subscribe(),
     };
-    let (handle, drivers) = start(Parts {
+    let parts = Parts {
         config: Arc::clone(&errand.config),
         journal,
         alerts: Arc::new(NoAlertmanager),
         keyrings: errand.keyrings,
         links: BTreeMap::from([(name, link)]),
         missing_state_hold: MISSING_STATE_HOLD,
-        resume_pending: false,
-    })
-    .await?;
+    };
+    let (handle, drivers) = begin(parts, false).await?;
     let (stop, stopped) = watch::channel(false);
     let mut loops = tokio::task::JoinSet::new();
     loops.spawn(watcher.run(stopped.clone()));

@@ -414,7 +414,6 @@ impl Life {
             )]
             .into(),
             missing_state_hold: Duration::ZERO,
-            resume_pending: true,
         })
         .await
         .unwrap();
