@@ -24,5 +24,6 @@ mod tidy;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;
+mod web;
 mod web_metrics;
 mod webhooks;
