@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::client::block_on;
 use super::CliError;
+use super::client::block_on;
 use crate::actuator::standalone::{Errand, StandaloneError, run};
 use crate::actuator::{OperateError, OperatorCommand, load_keyrings};
 use crate::config::Config;
