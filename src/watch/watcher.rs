@@ -20,8 +20,11 @@ use crate::keys::PublicKey;
 use crate::rpc::agree::agree;
 use crate::rpc::{Disagreement, EndpointReport, EndpointSetupError, Pool, View};
 
-/// Chain id and authorities are asked again so often: endpoints move behind load balancers.
-const IDENTITY_EVERY: Millis = 60_000;
+/// Chain id and authorities are asked again after so many block intervals (a minute at 3 s, never less than five
+/// seconds): endpoints move behind load balancers.
+const IDENTITY_INTERVALS: Millis = 20;
+/// See [`IDENTITY_INTERVALS`].
+const IDENTITY_FLOOR: Millis = 5_000;
 
 /// The watcher of one chain.
 pub struct Watcher {
@@ -207,9 +210,14 @@ impl Watcher {
 
     /// What to ask in this tick.
     fn memory(&mut self, now: Millis) -> Memory {
+        let every = self
+            .plan
+            .interval
+            .saturating_mul(IDENTITY_INTERVALS)
+            .max(IDENTITY_FLOOR);
         let due = self
             .identity_at
-            .is_none_or(|at| now.saturating_sub(at) >= IDENTITY_EVERY || now < at);
+            .is_none_or(|at| now.saturating_sub(at) >= every || now < at);
         if due {
             self.identity_at = Some(now);
         }
