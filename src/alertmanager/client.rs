@@ -70,6 +70,9 @@ struct Status {
     inhibited_by: Vec<String>,
 }
 
+/// An answer on its way.
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
 /// Each is given this long.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Silences are looked at this often.
@@ -217,7 +220,7 @@ async fn all<'a, T: 'a, F>(each: &'a [One], ask: impl Fn(&'a One) -> F) -> Vec<R
 where
     F: Future<Output = Result<T, String>> + Send + 'a,
 {
-    let mut asked: Vec<Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>> = each
+    let mut asked: Vec<Asked<'a, T>> = each
         .iter()
         .map(|one| Box::pin(within(ask(one))) as _)
         .collect();

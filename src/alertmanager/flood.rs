@@ -9,7 +9,7 @@ const BURST: f64 = 1000.0;
 
 /// The bucket.
 #[derive(Debug, Clone, Copy)]
-pub struct Flood {
+pub(super) struct Flood {
     tokens: f64,
     at: Duration,
 }
@@ -28,7 +28,7 @@ impl Default for Flood {
 impl Flood {
     /// Whether `alerts` more may come in at `now` (time since start). A message larger than the burst passes when the
     /// bucket is full: Alertmanager cannot split it, so refusing it would lose it for ever.
-    pub fn admit(&mut self, alerts: usize, now: Duration) -> bool {
+    pub(super) fn admit(&mut self, alerts: usize, now: Duration) -> bool {
         let passed = now.saturating_sub(self.at).as_secs_f64();
         self.at = self.at.max(now);
         self.tokens = (self.tokens + passed * RATE).min(BURST);

@@ -48,7 +48,7 @@ impl Matcher {
 
 /// `name="value"` as the API's `filter` takes it.
 #[must_use]
-pub fn equality(name: &str, value: &str) -> String {
+pub(super) fn equality(name: &str, value: &str) -> String {
     let mut out = format!("{name}=\"");
     for c in value.chars() {
         match c {

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 
 /// One webhook message. Alerts stay raw JSON until each is read on its own: one bad alert must not spoil the rest.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Payload {
+pub(super) struct Payload {
     /// Always "4" so far; other values are read all the same, as far as they go.
     #[serde(default)]
     pub version: String,
@@ -23,7 +23,7 @@ pub struct Payload {
 
 /// One alert.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Alert {
+pub(super) struct Alert {
     /// `firing` or `resolved`: the group's own status says firing while any alert fires.
     pub status: String,
     /// Labels.
@@ -40,19 +40,19 @@ pub struct Alert {
 /// A body that is no payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the body is no Alertmanager webhook payload: {0}")]
-pub struct NotAPayload(String);
+pub(super) struct NotAPayload(String);
 
 // === impl Payload ===
 
 impl Payload {
     /// Reads a body.
-    pub fn parse(body: &[u8]) -> Result<Self, NotAPayload> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, NotAPayload> {
         serde_json::from_slice(body).map_err(|e| NotAPayload(e.to_string()))
     }
 
     /// Alerts left out, as a count.
     #[must_use]
-    pub fn truncated(&self) -> u64 {
+    pub(super) fn truncated(&self) -> u64 {
         self.truncated
             .and_then(|n| u64::try_from(n).ok())
             .unwrap_or(0)
@@ -64,7 +64,7 @@ impl Payload {
 impl Alert {
     /// A label that is there and not empty (in Alertmanager an empty label is an absent one).
     #[must_use]
-    pub fn label(&self, name: &str) -> Option<&str> {
+    pub(super) fn label(&self, name: &str) -> Option<&str> {
         self.labels
             .get(name)
             .map(String::as_str)
@@ -73,7 +73,7 @@ impl Alert {
 
     /// Annotation `evaluated_at` in Unix milliseconds: `None` when absent, `Some(Err)` when it is no time.
     #[must_use]
-    pub fn evaluated_at(&self) -> Option<Result<Millis, ()>> {
+    pub(super) fn evaluated_at(&self) -> Option<Result<Millis, ()>> {
         let text = self.annotations.get("evaluated_at")?.trim();
         if text.is_empty() {
             return None;
@@ -85,7 +85,7 @@ impl Alert {
 /// Unix seconds, maybe with a fraction or an exponent (Go templates print large floats as `1.763e+09`), between the
 /// years 2001 and 2286: anything else is a mistake in a template and not a time.
 #[must_use]
-pub fn parse_seconds(text: &str) -> Option<Millis> {
+pub(super) fn parse_seconds(text: &str) -> Option<Millis> {
     let seconds: f64 = text.parse().ok()?;
     if !(1e9..1e10).contains(&seconds) {
         return None;

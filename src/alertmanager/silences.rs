@@ -12,7 +12,7 @@ use crate::actuator::journal::Entry;
 use crate::clock::Millis;
 
 /// Namespace in the journal.
-pub const KIND: &str = "silence";
+pub(super) const KIND: &str = "silence";
 
 /// One silence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ struct RawStatus {
 
 /// Reads an answer of the API. One that cannot be read is an error for the whole answer: a silence overlooked is a
 /// switch in the middle of somebody's maintenance.
-pub fn parse(answer: &[u8]) -> Result<Vec<Silence>, String> {
+pub(super) fn parse(answer: &[u8]) -> Result<Vec<Silence>, String> {
     let raw: Vec<Raw> = serde_json::from_slice(answer).map_err(|e| e.to_string())?;
     raw.into_iter()
         .filter(|s| s.status.state != "expired")

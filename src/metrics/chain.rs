@@ -101,7 +101,7 @@ impl ChainKeys {
 
 /// Every line that depends on the snapshot alone, so that it can be kept until the next snapshot.
 #[must_use]
-pub fn render(snapshot: &Snapshot, keys: &mut ChainKeys) -> Bodies {
+pub(super) fn render(snapshot: &Snapshot, keys: &mut ChainKeys) -> Bodies {
     let mut out = Bodies::default();
     keys.prune(snapshot);
     chain_lines(&mut out, snapshot);
@@ -114,7 +114,7 @@ pub fn render(snapshot: &Snapshot, keys: &mut ChainKeys) -> Bodies {
 }
 
 /// Lines that move with the clock: ages must grow even when the poll loop stands still.
-pub fn render_ages(out: &mut Bodies, snapshot: &Snapshot, now: Millis) {
+pub(super) fn render_ages(out: &mut Bodies, snapshot: &Snapshot, now: Millis) {
     let mut seen = BTreeSet::new();
     for endpoint in &snapshot.endpoints {
         if !seen.insert(endpoint.label.as_str()) {

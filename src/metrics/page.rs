@@ -116,7 +116,7 @@ impl Bodies {
 
 /// Joins the parts into one page: each family once, with its help and type, then the samples of every part.
 #[must_use]
-pub fn join(parts: &[&Bodies]) -> String {
+pub(super) fn join(parts: &[&Bodies]) -> String {
     let size: usize = parts
         .iter()
         .flat_map(|p| p.0.iter().map(String::len))

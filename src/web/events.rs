@@ -20,7 +20,7 @@ use crate::watch::Snapshot;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Starts a stream of events.
-pub fn follow(app: &Arc<App>) -> Reply {
+pub(super) fn follow(app: &Arc<App>) -> Reply {
     let Ok(place) = Arc::clone(&app.followers).try_acquire_owned() else {
         return reply::problem(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Names and values; of a name given twice the last counts.
 #[must_use]
-pub fn parse(text: &str) -> BTreeMap<String, String> {
+pub(super) fn parse(text: &str) -> BTreeMap<String, String> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> BTreeMap<String, String> {
 
 /// A segment of a path.
 #[must_use]
-pub fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     decode(text, false)
 }
 

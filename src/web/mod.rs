@@ -4,6 +4,7 @@
 mod actuator;
 mod app;
 mod auth;
+mod browser;
 pub mod control;
 mod desk;
 mod events;

@@ -13,18 +13,18 @@ use crate::keys::PublicKey;
 /// As given.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Order {
+pub(super) struct Order {
     to: Option<String>,
     until: Option<Value>,
     override_reason: Option<String>,
 }
 
 /// Target, end of maintenance, reason to override.
-pub type Checked = (Option<PublicKey>, Option<Millis>, Option<String>);
+pub(super) type Checked = (Option<PublicKey>, Option<Millis>, Option<String>);
 
 /// The verb of a path.
 #[must_use]
-pub fn verb(text: &str) -> Option<Verb> {
+pub(super) fn verb(text: &str) -> Option<Verb> {
     Some(match text {
         "arm" => Verb::Arm,
         "disarm" => Verb::Disarm,
@@ -44,7 +44,7 @@ pub fn verb(text: &str) -> Option<Verb> {
 
 impl Order {
     /// From a JSON body; an empty one asks for nothing special.
-    pub fn from_json(body: &[u8]) -> Result<Self, String> {
+    pub(super) fn from_json(body: &[u8]) -> Result<Self, String> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
@@ -54,7 +54,7 @@ impl Order {
     }
 
     /// From a form: empty fields were left out.
-    pub fn from_form(form: &BTreeMap<String, String>) -> Result<Self, String> {
+    pub(super) fn from_form(form: &BTreeMap<String, String>) -> Result<Self, String> {
         let field = |name: &str| {
             form.get(name)
                 .map(|v| v.trim().to_owned())
@@ -68,7 +68,7 @@ impl Order {
     }
 
     /// Reads key and time. `prefix` is the chain's; `now` is where spans count from.
-    pub fn check(self, prefix: &str, now: Millis) -> Result<Checked, String> {
+    pub(super) fn check(self, prefix: &str, now: Millis) -> Result<Checked, String> {
         let to = self
             .to
             .map(|text| {

@@ -9,7 +9,7 @@ use crate::actuator::{Check, DecisionRecord, JournalError};
 
 /// What the control page has beyond the status page.
 #[derive(Debug, Clone, Copy)]
-pub struct Controls<'a> {
+pub(super) struct Controls<'a> {
     /// The login's token: every form carries it.
     pub csrf: &'a str,
     /// What the last command came to.
@@ -25,7 +25,7 @@ th,td{text-align:left;padding:.25em .8em .25em 0;border-bottom:1px solid #ddd;ve
 
 /// A page.
 #[must_use]
-pub fn render(
+pub(super) fn render(
     status: &Value,
     decisions: &Result<Vec<DecisionRecord>, JournalError>,
     controls: Option<&Controls<'_>>,
@@ -62,7 +62,7 @@ pub fn render(
     }
     let _ = write!(
         out,
-        "<p class=dim>slotkeeper {}</p></body></html>\n",
+        "<p class=dim>slotkeeper {}</p></body></html>",
         esc(&text(status, "version"))
     );
     out
@@ -70,7 +70,7 @@ pub fn render(
 
 /// The login form.
 #[must_use]
-pub fn login(problem: Option<&str>) -> String {
+pub(super) fn login(problem: Option<&str>) -> String {
     let mut out = head("slotkeeper control");
     if let Some(problem) = problem {
         let _ = write!(out, "<p class=\"box bad\" role=alert>{}</p>", esc(problem));
@@ -81,7 +81,7 @@ pub fn login(problem: Option<&str>) -> String {
 
 /// Text as part of a query.
 #[must_use]
-pub fn query(text: &str) -> String {
+pub(super) fn query(text: &str) -> String {
     let mut out = String::new();
     // A location is a header: what is said there stays short.
     for byte in text.chars().take(400).collect::<String>().bytes() {
@@ -190,7 +190,7 @@ fn standing(out: &mut String, p: &Value, field: &str, good: &str, bad: &str) {
         let _ = write!(out, "<p class=ok>{good}.</p>");
     } else {
         let note = p
-            .get(&format!("{field}_note"))
+            .get(format!("{field}_note"))
             .and_then(Value::as_str)
             .unwrap_or("");
         let _ = write!(

@@ -17,7 +17,7 @@ fn stall_after(poll: Duration) -> Duration {
 
 /// Why the process is not ready; empty = ready.
 #[must_use]
-pub fn reasons(
+pub(super) fn reasons(
     config: &Config,
     snapshots: &[Arc<Snapshot>],
     actuator: &ActuatorSnapshot,

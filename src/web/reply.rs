@@ -72,7 +72,11 @@ impl hyper::body::Body for Body {
 
 /// A whole body of some type.
 #[must_use]
-pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(super) fn with_type(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Reply {
     let mut reply = Response::new(Body::Whole(Some(body.into())));
     *reply.status_mut() = status;
     reply
@@ -86,7 +90,7 @@ pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into
 
 /// One line (or a few) for people.
 #[must_use]
-pub fn text(status: StatusCode, line: impl Into<String>) -> Reply {
+pub(super) fn text(status: StatusCode, line: impl Into<String>) -> Reply {
     let mut line = line.into();
     if !line.ends_with('\n') {
         line.push('\n');
@@ -96,19 +100,19 @@ pub fn text(status: StatusCode, line: impl Into<String>) -> Reply {
 
 /// JSON.
 #[must_use]
-pub fn json(status: StatusCode, value: &Value) -> Reply {
+pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
     with_type(status, "application/json", value.to_string())
 }
 
 /// An error as JSON: `{"error": …}`.
 #[must_use]
-pub fn problem(status: StatusCode, what: impl Into<String>) -> Reply {
+pub(super) fn problem(status: StatusCode, what: impl Into<String>) -> Reply {
     json(status, &json!({"error": what.into()}))
 }
 
 /// HTML whose only script and style are its own.
 #[must_use]
-pub fn html(status: StatusCode, page: String) -> Reply {
+pub(super) fn html(status: StatusCode, page: String) -> Reply {
     let mut reply = with_type(status, "text/html; charset=utf-8", page);
     let headers = reply.headers_mut();
     headers.insert(
@@ -124,7 +128,7 @@ pub fn html(status: StatusCode, page: String) -> Reply {
 
 /// 401 with the way in.
 #[must_use]
-pub fn unauthorized(challenge: &'static str) -> Reply {
+pub(super) fn unauthorized(challenge: &'static str) -> Reply {
     let mut reply = problem(
         StatusCode::UNAUTHORIZED,
         "authentication needed: a bearer token, a user with password or a client certificate, as configured",
@@ -137,7 +141,7 @@ pub fn unauthorized(challenge: &'static str) -> Reply {
 
 /// 405 with what is allowed.
 #[must_use]
-pub fn method_not_allowed(allow: &'static str) -> Reply {
+pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
     let mut reply = problem(StatusCode::METHOD_NOT_ALLOWED, format!("use {allow} here"));
     reply
         .headers_mut()
@@ -147,7 +151,7 @@ pub fn method_not_allowed(allow: &'static str) -> Reply {
 
 /// 303: look there now (after a form).
 #[must_use]
-pub fn see_other(location: &str) -> Reply {
+pub(super) fn see_other(location: &str) -> Reply {
     let mut reply = text(StatusCode::SEE_OTHER, format!("see {location}"));
     if let Ok(value) = HeaderValue::from_str(location) {
         reply.headers_mut().insert(LOCATION, value);
@@ -157,7 +161,7 @@ pub fn see_other(location: &str) -> Reply {
 
 /// Compresses a whole body when the caller takes gzip and it pays.
 #[must_use]
-pub fn compress(request: &HeaderMap, mut reply: Reply) -> Reply {
+pub(super) fn compress(request: &HeaderMap, mut reply: Reply) -> Reply {
     let Body::Whole(Some(body)) = reply.body() else {
         return reply;
     };

@@ -13,7 +13,7 @@ use crate::watch::{Fault, FaultClause, ProducerSnapshot, Readiness, Snapshot};
 
 /// What the status is made from.
 #[derive(Debug)]
-pub struct Inputs<'a> {
+pub(super) struct Inputs<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// The latest snapshot of each chain.
@@ -30,7 +30,7 @@ pub struct Inputs<'a> {
 
 /// The status.
 #[must_use]
-pub fn status(i: &Inputs<'_>) -> Value {
+pub(super) fn status(i: &Inputs<'_>) -> Value {
     let standings = &i.actuator.producers;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -50,7 +50,7 @@ pub fn status(i: &Inputs<'_>) -> Value {
 
 /// RFC 3339 in UTC.
 #[must_use]
-pub fn rfc3339(ms: Millis) -> String {
+pub(super) fn rfc3339(ms: Millis) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |t| t.to_string())
 }
 

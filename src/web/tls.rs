@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use super::webconfig::{ClientAuth, TlsFiles};
 
 /// Makes the acceptor, or says which file is wrong and how.
-pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, String> {
+pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions: &[&rustls::SupportedProtocolVersion] = if files.tls12 {
         &[&rustls::version::TLS13, &rustls::version::TLS12]

@@ -105,7 +105,7 @@ impl WebConfig {
     /// Checks `text`, the content of the file at `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, WebConfigError> {
         let raw: Option<Raw> =
-            serde_yaml::from_str(text).map_err(|e| error(path, e.to_string()))?;
+            serde_yaml::from_str(text).map_err(|e| error(path, with_line(&e, text)))?;
         let raw = raw.unwrap_or_default();
         let base = path.parent().unwrap_or(Path::new(""));
         Ok(Self {
@@ -223,6 +223,28 @@ fn users(raw: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Stri
         }
     }
     Ok(raw)
+}
+
+/// The parser's message with its line. For an unknown key at the top it names none: then the line is the one that
+/// begins with that key.
+fn with_line(error: &serde_yaml::Error, text: &str) -> String {
+    let said = error.to_string();
+    if said.contains(" line ") {
+        return said;
+    }
+    let line = error.location().map(|l| l.line()).or_else(|| {
+        let key = said.split('`').nth(1)?;
+        let at = text.lines().position(|l| {
+            l.trim_start()
+                .trim_start_matches(['"', '\'', '{'])
+                .starts_with(key)
+        })?;
+        Some(at.saturating_add(1))
+    });
+    match line {
+        Some(line) => format!("{said} at line {line}"),
+        None => said,
+    }
 }
 
 fn error(path: &Path, problem: String) -> WebConfigError {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use slotkeeper::actuator::{
+    Action, ActuatorSnapshot, AttemptStanding, Durations, ProducerStanding, Reason, Stage, Verdict,
+};
 use slotkeeper::chain::{BlockId, BlockRef, ChainSpec, Method, ProducerState, Protocol};
 use slotkeeper::clock::Millis;
 use slotkeeper::config::{
@@ -274,5 +277,60 @@ pub(crate) fn status(label: &str, up: bool) -> EndpointStatus {
         latency_buckets: vec![0, 1, 5, 12, 12, 12, 12, 12, 12, 12],
         latency_sum: 0.425,
         latency_count: 12,
+    }
+}
+
+/// Disarmed, able, one switch behind it.
+pub(crate) fn actuator() -> ActuatorSnapshot {
+    let alice = || ("steem".to_owned(), "alice".to_owned());
+    ActuatorSnapshot {
+        at: NOW,
+        armed: false,
+        armed_difference: None,
+        journal_writable: true,
+        journal_write_failures: 0,
+        producers: BTreeMap::from([(
+            alice(),
+            ProducerStanding {
+                armed: Err("the global switch is off".into()),
+                able: Ok(()),
+                pinned: false,
+                maintenance_until: None,
+                attempt: Some(AttemptStanding {
+                    id: "a-1".into(),
+                    request_id: "r-1".into(),
+                    txid: "00ff".into(),
+                    stage: Stage::Irreversible,
+                    from: key(1).to_text("STM"),
+                    to: key(2).to_text("STM"),
+                    signed_at: NOW - 90_000,
+                    note: None,
+                }),
+                open_attempts: 0,
+                last_switch: Some(NOW - 87_000),
+                budget_remaining: 2,
+            },
+        )]),
+        decisions: BTreeMap::from([(
+            (
+                alice().0,
+                alice().1,
+                Action::Failover,
+                Verdict::Wait,
+                Reason::NoQuorum,
+            ),
+            3,
+        )]),
+        switches: BTreeMap::from([((alice().0, alice().1, "effective"), 1)]),
+        stages: BTreeMap::from([(
+            ("steem".to_owned(), "sent"),
+            Durations {
+                buckets: [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+                sum: 0.0075,
+                count: 1,
+            },
+        )]),
+        last_tick: BTreeMap::from([("steem".to_owned(), NOW - 400)]),
+        pending: 1,
     }
 }

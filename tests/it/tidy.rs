@@ -43,6 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "chain",
             "clock",
             "config",
+            "hex",
             "keys",
             "metrics",
             "rpc",

@@ -8,7 +8,7 @@ use slotkeeper::metrics::{HeartbeatFigure, Inputs, Metrics};
 use slotkeeper::rpc::Disagreement;
 use slotkeeper::watch::{Fault, FaultClause, Snapshot};
 
-use crate::fixtures::{NOW, config, key, producer, snapshot, state};
+use crate::fixtures::{NOW, actuator, config, key, producer, snapshot, state};
 
 fn render(metrics: &Metrics, snapshot: &Arc<Snapshot>) -> String {
     metrics.render(&Inputs {
@@ -28,6 +28,7 @@ fn render(metrics: &Metrics, snapshot: &Arc<Snapshot>) -> String {
                 overdue: true,
             },
         ],
+        actuator: &actuator(),
     })
 }
 

@@ -1,0 +1,9 @@
+//! Both listeners over real loopback sockets, with a stand-in for the actuator.
+
+mod auth;
+mod control;
+mod harness;
+mod public;
+mod server;
+mod tls;
+mod webhook;
