@@ -1,6 +1,7 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
+mod actuator;
 mod captures;
 mod commands;
 mod config;
