@@ -84,11 +84,6 @@ impl ArmState {
         let row = self.row(chain, producer);
         let armed = if !self.armed {
             Err("slotkeeper is disarmed: `slotkeeper arm` lets it act".to_owned())
-        } else if let Some(until) = self.hold_until.filter(|until| *until > now) {
-            Err(format!(
-                "the state file was missing although the configuration says armed; held for another {} s in case it was lost (`slotkeeper arm` ends this)",
-                until.saturating_sub(now).saturating_add(999) / 1000
-            ))
         } else if !row.armed {
             Err(format!(
                 "{chain}/{producer} is disarmed: `slotkeeper producer arm {chain}/{producer}` lets it act"
@@ -96,8 +91,15 @@ impl ArmState {
         } else {
             fit.clone()
         };
+        let hold = self.hold_until.filter(|until| *until > now).map(|until| {
+            format!(
+                "the state file was missing although the configuration says armed; held for another {} s in case it was lost (`slotkeeper arm` ends this)",
+                until.saturating_sub(now).saturating_add(999) / 1000
+            )
+        });
         facts::Arm {
             armed,
+            hold,
             pinned: row.pinned,
             maintenance_until: row.maintenance_until.max(self.maintenance_until),
         }

@@ -77,7 +77,7 @@ pub const STAGE_BUCKETS: [f64; 12] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Intake {
     /// New, or pending under this id: to be journaled.
-    Accepted(Request),
+    Accepted(Box<Request>),
     /// An attempt has answered it already.
     Duplicate(String),
 }
@@ -106,7 +106,7 @@ impl Book {
             request.labels = incoming.labels;
             request.fingerprint = incoming.fingerprint.or(request.fingerprint.take());
             request.override_reason = incoming.override_reason.or(request.override_reason.take());
-            return Intake::Accepted(request.clone());
+            return Intake::Accepted(Box::new(request.clone()));
         }
         let request = Request {
             id: new_id(),
@@ -129,7 +129,7 @@ impl Book {
                 last: None,
             },
         );
-        Intake::Accepted(request)
+        Intake::Accepted(Box::new(request))
     }
 
     /// The request that the same producer, fence and tenure already had answered: by an open attempt, or by one that
@@ -261,3 +261,6 @@ impl Durations {
         self.count = self.count.saturating_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests;

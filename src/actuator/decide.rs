@@ -58,7 +58,11 @@ pub fn decide(facts: &Facts) -> Plan {
                     detail = format!("does not apply ({detail})");
                 }
             }
-            Binds::Warns if check == Check::Deny => {
+            Binds::Warns if check == Check::Pass => {}
+            // With no target yet there is nothing an override could stand for.
+            Binds::Warns if interlock.name == Reason::NoReadyStandby && choice.target.is_none() => {
+            }
+            Binds::Warns => {
                 if rehearses(facts) {
                     check = Check::Pass;
                     detail = format!("would need --override: {detail}");
@@ -67,7 +71,6 @@ pub fn decide(facts: &Facts) -> Plan {
                     detail = format!("overridden ({reason}): {detail}");
                 }
             }
-            Binds::Warns => {}
         }
         match check {
             Check::Pass => {}

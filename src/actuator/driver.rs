@@ -19,10 +19,11 @@ use super::attempt::{Answer, Attempt};
 use super::authority;
 use super::gather::max_view_age;
 use super::handle::name;
+use super::journal::Soon;
 use super::shared::Shared;
-use crate::chain::{Chain, Outcome};
+use crate::chain::{Call, Chain, Outcome, Reply};
 use crate::clock::{self, Millis};
-use crate::rpc::EndpointError;
+use crate::rpc::{EndpointError, Pool};
 use crate::watch::Snapshot;
 
 /// With no tick for this long, pending requests are decided all the same (they then see a stale view).
@@ -87,13 +88,11 @@ impl Driver {
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let shared = Arc::clone(&self.shared);
         let chain = self.chain_name().to_owned();
-        loop {
-            let Some(wake) = shared.wakes.get(&chain) else {
-                break; // `start` makes one per chain
-            };
+        // `start` makes one per chain.
+        while let Some(wake) = shared.wakes.get(&chain) {
             tokio::select! {
                 // A closed channel means that whoever could stop us is gone.
-                () = stopped(&mut shutdown) => break,
+                () = told_to_stop(&mut shutdown) => break,
                 changed = self.snapshots.changed() => {
                     if changed.is_err() {
                         break;
@@ -169,7 +168,7 @@ impl Driver {
         let arm = book
             .arm
             .effective(&attempt.chain, attempt.producer(), &fit, now);
-        arm.armed?;
+        arm.allows(attempt.cause)?;
         if arm.pinned {
             return Err("pinned meanwhile".into());
         }
@@ -239,8 +238,21 @@ impl Driver {
     }
 }
 
-/// Resolves when told to stop, or when whoever could tell is gone. A function of its own, so that the guard inside the
-/// channel's answer is dropped before anything else is awaited.
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+// === impl Wire ===
+
+impl Wire for Arc<Pool> {
+    fn ask_all(&self, calls: Vec<Call>) -> Soon<'static, Vec<Result<Vec<Reply>, EndpointError>>> {
+        let pool = Self::clone(self);
+        Box::pin(async move { pool.call_all(&calls).await })
+    }
+
+    fn transmit(&self, call: Call) -> Soon<'static, Vec<Result<Reply, EndpointError>>> {
+        let pool = Self::clone(self);
+        Box::pin(async move { pool.broadcast(&call).await })
+    }
+}
+
+/// The guard that `wait_for` returns must not live across the loop's other waits.
+async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }

@@ -3,7 +3,7 @@
 
 use super::alert_source::Standing;
 use super::authority::Authority;
-use super::types::Request;
+use super::types::{Cause, Request};
 use crate::clock::Millis;
 use crate::config::{DisableWhen, WhenExhausted};
 use crate::keys::PublicKey;
@@ -93,6 +93,8 @@ pub struct Standby {
 pub struct Arm {
     /// Globally and for the producer.
     pub armed: Result<(), String>,
+    /// Held off after a missing state file: binds what acts by itself, not an operator.
+    pub hold: Option<String>,
     /// Hands off.
     pub pinned: bool,
     /// No action before this local time.
@@ -137,6 +139,21 @@ pub struct Underway {
     pub lapsed: bool,
     /// Its method is a compare-and-swap.
     pub swaps: bool,
+}
+
+// === impl Arm ===
+
+impl Arm {
+    /// Armed for requests of this cause, or why not.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn allows(&self, cause: Cause) -> Result<(), String> {
+        match &self.hold {
+            Some(why) if self.armed.is_ok() && cause != Cause::Operator => Err(why.clone()),
+            _ => self.armed.clone(),
+        }
+    }
 }
 
 // === impl Facts ===

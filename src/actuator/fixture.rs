@@ -69,6 +69,7 @@ pub(super) fn facts(cause: Cause) -> Facts {
         }),
         arm: Arm {
             armed: Ok(()),
+            hold: None,
             pinned: false,
             maintenance_until: None,
         },

@@ -130,6 +130,12 @@ pub enum OperateError {
 // === impl Verb ===
 
 impl Verb {
+    /// Goes through the interlocks and may end in a transaction (or its rehearsal); the others are done at once.
+    #[must_use]
+    pub fn switches(self) -> bool {
+        self.action().is_some()
+    }
+
     fn action(self) -> Option<Action> {
         match self {
             Self::Failover => Some(Action::Failover),
@@ -181,7 +187,7 @@ impl ActuatorHandle {
                 results.push(match intake {
                     Intake::Accepted(request) => {
                         let request_id = request.id.clone();
-                        entries.push(Entry::Request(request, RequestStatus::Pending));
+                        entries.push(Entry::Request(*request, RequestStatus::Pending));
                         Submitted {
                             request_id,
                             status: SubmitStatus::Accepted,
@@ -326,6 +332,7 @@ impl ActuatorHandle {
             request_id: Some(id.clone()),
             attempt_id: None,
             txid: None,
+            ..EventRecord::default()
         };
         self.shared
             .journal
@@ -368,6 +375,7 @@ impl ActuatorHandle {
             request_id: None,
             attempt_id: None,
             txid: None,
+            ..EventRecord::default()
         };
         let hold = Entry::Kv {
             kind: super::HOLD.into(),

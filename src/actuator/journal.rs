@@ -70,7 +70,7 @@ pub struct AttemptBrief {
 }
 
 /// Something that happened, for people and for `/api/v1/events`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// When, local clock, Unix milliseconds.
     pub at: Millis,
@@ -92,6 +92,12 @@ pub struct EventRecord {
     /// Its transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub txid: Option<String>,
+    /// Of `decided`: `act`, `refuse`, `wait`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// Of `decided`: the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One row of the arm state. `scope` is `*` or `chain/producer`.

@@ -41,6 +41,7 @@ mod schema;
 mod shared;
 mod sign;
 mod sqlite;
+pub mod standalone;
 mod start;
 mod state;
 pub mod target;

@@ -89,10 +89,10 @@ impl Shared {
         for p in self.config.producers.iter().filter(|p| !p.keys.is_empty()) {
             let key = name(&p.chain, &p.name);
             let fit = self.fit.get(&key).cloned().unwrap_or(Ok(()));
-            let head_time = self.snapshots.get(&p.chain).and_then(|s| {
-                let view = s.borrow().last_view.as_ref().map(|v| v.head.time);
-                view
-            });
+            let head_time = self
+                .snapshots
+                .get(&p.chain)
+                .and_then(|s| s.borrow().last_view.as_ref().map(|v| v.head.time));
             let given = Given {
                 now,
                 prefix: self.prefix(&p.chain),

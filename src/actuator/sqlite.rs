@@ -444,3 +444,6 @@ fn private(path: &Path) -> Result<(), JournalError> {
         .map(drop)
         .map_err(|e| JournalError::Io(format!("cannot open {}: {e}", path.display())))
 }
+
+#[cfg(test)]
+mod tests;

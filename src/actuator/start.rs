@@ -43,7 +43,7 @@ pub struct Parts {
     pub keyrings: BTreeMap<(String, String), Keyring>,
     /// One per chain, by name.
     pub links: BTreeMap<String, Link>,
-    /// [`MISSING_STATE_HOLD`], or zero in tests and for an operator's own command.
+    /// [`MISSING_STATE_HOLD`], or zero in tests.
     pub missing_state_hold: Duration,
 }
 
@@ -62,6 +62,15 @@ pub struct Link {
 /// # Errors
 /// When the journal cannot be read or written.
 pub async fn start(parts: Parts) -> Result<(ActuatorHandle, Vec<Driver>), JournalError> {
+    begin(parts, true).await
+}
+
+/// `resume`: take up what was pending when the last process ended. False for `--standalone`, which does what it was
+/// told and leaves the rest to the daemon.
+pub(super) async fn begin(
+    parts: Parts,
+    resume: bool,
+) -> Result<(ActuatorHandle, Vec<Driver>), JournalError> {
     let journal = Arc::clone(&parts.journal);
     let loading = Arc::clone(&journal);
     let loaded = tokio::task::spawn_blocking(move || loading.load())
@@ -70,6 +79,7 @@ pub async fn start(parts: Parts) -> Result<(ActuatorHandle, Vec<Driver>), Journa
     let mut book = Book::default();
     for (request, status) in loaded.requests {
         match status {
+            RequestStatus::Pending if !resume => {}
             RequestStatus::Pending => {
                 let id = request.id.clone();
                 book.pending.insert(

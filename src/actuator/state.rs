@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::attempt::Attempt;
 use super::book::{Durations, Name};
 use super::facts;
-use super::types::{Action, Reason, Stage, Verdict};
+use super::types::{Action, Cause, Reason, Stage, Verdict};
 use crate::clock::Millis;
 
 /// Figures of the actuator, published on every change.
@@ -114,7 +114,7 @@ impl super::book::Book {
         let (limit, per) = given.budget;
         let since = given.head_time.unwrap_or(given.now).saturating_sub(per);
         ProducerStanding {
-            armed: given.arm.armed,
+            armed: given.arm.allows(Cause::Guard),
             able: self
                 .able
                 .get(name)

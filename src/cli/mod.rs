@@ -13,6 +13,7 @@ mod keys;
 mod operate;
 mod passphrase;
 mod run;
+mod standalone;
 mod status;
 mod table;
 mod tx;

@@ -169,6 +169,9 @@ struct MaintenanceArgs {
     until: Option<jiff::Timestamp>,
 }
 
+/// Arming, pinning and the like are done as soon as they are durable.
+const STANDING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// What a command asks for, whoever carries it out.
 struct Order<'a> {
     verb: &'static str,
@@ -250,11 +253,12 @@ fn order(order: &Order<'_>) -> CliResult {
     let common = order.common;
     let config = load(&common.config)?;
     let producer = known(&config, &common.producer)?;
-    if let Some(to) = order.to {
-        target(&config, producer, to)?;
-    }
+    let to = match order.to {
+        Some(to) => Some(target(&config, producer, to)?),
+        None => None,
+    };
     if common.standalone {
-        return standalone(&config, order);
+        return standalone(&config, order, to);
     }
     let control = Client::control(&config)?;
     let web = Client::web(Some(&config), None)?;
@@ -286,11 +290,26 @@ fn order(order: &Order<'_>) -> CliResult {
     })?
 }
 
-fn standalone(_config: &Config, order: &Order<'_>) -> CliResult {
-    Err(CliError::Failed(anyhow!(
-        "{} cannot act without the daemon in this build",
-        order.verb
-    )))
+fn standalone(config: &Config, order: &Order<'_>, to: Option<PublicKey>) -> CliResult {
+    let name = &order.common.producer;
+    let verb: crate::actuator::Verb = serde_json::from_value(json!(order.verb))
+        .map_err(|e| CliError::Failed(anyhow!("{}: {e}", order.verb)))?;
+    let command = crate::actuator::OperatorCommand {
+        chain: name.chain.clone(),
+        producer: name.name.clone(),
+        verb,
+        to,
+        until: order.until.map(|t| t.as_millisecond()),
+        override_reason: order.common.override_reason.clone(),
+    };
+    let (irreversible, timeout) = order
+        .follow
+        .map_or((false, STANDING_TIMEOUT), |f| (f.irreversible, f.timeout));
+    let done = super::standalone::standalone(config, command, irreversible, timeout)?;
+    match &order.follow {
+        Some(_) => print(&done),
+        None => print(&said_done(order)),
+    }
 }
 
 fn body(order: &Order<'_>) -> Value {

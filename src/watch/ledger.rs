@@ -4,10 +4,15 @@
 //! key changes, readings of the registered key at heads), never a node's counter of missed blocks. What cannot be
 //! attributed counts for the chain only.
 
+mod fork;
 mod judge;
 mod rounds;
 mod rows;
+#[cfg(test)]
+mod sim;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod track;
 
@@ -249,9 +254,6 @@ impl Ledger {
     /// Block numbers worth asking every endpoint for in the next tick (`now`: local clock).
     #[must_use]
     pub fn wanted(&self, now: Millis) -> Vec<u64> {
-        let Some(head) = &self.now.head else {
-            return Vec::new();
-        };
         let since = now.saturating_sub(self.now.observed_at).max(0);
         let fresh = since
             .checked_div(self.rules.interval.max(1))
@@ -259,7 +261,6 @@ impl Ledger {
             .unwrap_or(0)
             .saturating_add(2)
             .min(BATCH);
-        let last = head.num.saturating_add(fresh);
         let from = match self.state.recent.back() {
             Some(_) if self.now.refetch => self
                 .state
@@ -267,10 +268,21 @@ impl Ledger {
                 .front()
                 .map_or(0, |j| j.block.num.saturating_add(1)),
             Some(position) => position.block.num.saturating_add(1),
-            None => self.state.resume_at.unwrap_or(self.now.irreversible),
+            None => match (self.state.resume_at, &self.now.head) {
+                (Some(at), _) => at,
+                (None, Some(_)) => self.now.irreversible,
+                (None, None) => return Vec::new(),
+            },
         }
         .max(1);
-        let mut wanted: Vec<u64> = (from..=last.min(from.saturating_add(BATCH - 1))).collect();
+        let most = from.saturating_add(BATCH - 1);
+        // Right after a restart the head is not known: what is beyond it comes back as absent.
+        let last = self
+            .now
+            .head
+            .as_ref()
+            .map_or(most, |head| head.num.saturating_add(fresh).min(most));
+        let mut wanted: Vec<u64> = (from..=last).collect();
         let irreversible = self.now.irreversible;
         let known = self.state.irreversible.as_ref().map_or(0, |b| b.num);
         if irreversible > 0 && known < irreversible && irreversible < from {

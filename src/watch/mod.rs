@@ -8,10 +8,12 @@
 //! | `probes` | health of each key's node, readiness |
 //! | `rotation` | which producers to read in a tick |
 //! | `picture` | one producer's part of the snapshot |
+//! | `log` | the watcher's log lines |
 //! | `store` | where the ledger's rows are kept (the state file implements it) |
 
 pub mod fault;
 pub mod ledger;
+mod log;
 mod picture;
 mod probes;
 mod rotation;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::ledger::{Applied, Ledger, LedgerRules};
+use super::ledger::{Ledger, LedgerRules};
 use super::picture;
-use super::probes::{ProbeChange, Probes, Yardstick};
+use super::probes::{Probes, Yardstick};
 use super::rotation::Rotation;
-use super::{Fault, LedgerStore, ProducerSnapshot, Snapshot};
+use super::{LedgerStore, ProducerSnapshot, Snapshot};
 use crate::chain::{Chain, Memory};
 use crate::clock::{Millis, now_ms};
 use crate::config::{Config, FaultConfig, ProducerConfig};
@@ -20,15 +20,20 @@ use crate::keys::PublicKey;
 use crate::rpc::agree::agree;
 use crate::rpc::{Disagreement, EndpointReport, EndpointSetupError, Pool, View};
 
-/// Chain id and authorities are asked again so often: endpoints move behind load balancers.
-const IDENTITY_EVERY: Millis = 60_000;
+/// Chain id and authorities are asked again after so many block intervals (a minute at 3 s, never less than five
+/// seconds): endpoints move behind load balancers.
+const IDENTITY_INTERVALS: Millis = 20;
+/// See [`IDENTITY_INTERVALS`].
+const IDENTITY_FLOOR: Millis = 5_000;
+/// Authorities that no tick has agreed on yet are asked for again so often.
+const AUTHORITY_RETRY: Millis = 5_000;
 
 /// The watcher of one chain.
 pub struct Watcher {
     chain: Arc<dyn Chain>,
     pool: Arc<Pool>,
     store: Arc<dyn LedgerStore>,
-    plan: Plan,
+    pub(super) plan: Plan,
     ledger: Ledger,
     probes: Probes,
     rotation: Rotation,
@@ -38,6 +43,7 @@ pub struct Watcher {
     caught_up: bool,
     tick: u64,
     identity_at: Option<Millis>,
+    authorities_at: Option<Millis>,
     store_failures: u64,
     store_failing: bool,
     sender: watch::Sender<Arc<Snapshot>>,
@@ -45,8 +51,8 @@ pub struct Watcher {
 
 /// What the configuration says about this chain.
 #[derive(Debug)]
-struct Plan {
-    name: String,
+pub(super) struct Plan {
+    pub(super) name: String,
     poll: Duration,
     interval: Millis,
     quorum: usize,
@@ -54,7 +60,7 @@ struct Plan {
     watch_all: bool,
     fault: FaultConfig,
     /// Configured producers by name.
-    producers: BTreeMap<String, ProducerConfig>,
+    pub(super) producers: BTreeMap<String, ProducerConfig>,
 }
 
 // === impl Watcher ===
@@ -124,6 +130,7 @@ impl Watcher {
             caught_up: false,
             tick: 0,
             identity_at: None,
+            authorities_at: None,
             store_failures: 0,
             store_failing: false,
             sender: watch::Sender::new(Arc::new(Snapshot::empty())),
@@ -207,14 +214,26 @@ impl Watcher {
 
     /// What to ask in this tick.
     fn memory(&mut self, now: Millis) -> Memory {
-        let due = self
-            .identity_at
-            .is_none_or(|at| now.saturating_sub(at) >= IDENTITY_EVERY || now < at);
-        if due {
+        let every = self
+            .plan
+            .interval
+            .saturating_mul(IDENTITY_INTERVALS)
+            .max(IDENTITY_FLOOR);
+        let due = |at: Option<Millis>, every: Millis| {
+            at.is_none_or(|at| now.saturating_sub(at) >= every || now < at)
+        };
+        let identity = due(self.identity_at, every);
+        if identity {
             self.identity_at = Some(now);
         }
         let kept = self.plan.kept();
-        let authorities = if due {
+        let unknown = kept
+            .iter()
+            .filter_map(|name| self.pictures.get(*name))
+            .any(|picture| picture.active_keys.is_none());
+        let every = if unknown { AUTHORITY_RETRY } else { every };
+        let authorities = if due(self.authorities_at, every) {
+            self.authorities_at = Some(now);
             kept.iter().map(|name| (*name).to_owned()).collect()
         } else {
             Vec::new()
@@ -231,7 +250,7 @@ impl Watcher {
                 .map(String::as_str),
         );
         Memory {
-            identity: due,
+            identity,
             producers: self.rotation.next(always, &others, self.plan.poll),
             blocks: self.ledger.wanted(now),
             authorities,
@@ -348,73 +367,7 @@ impl Watcher {
         }
     }
 
-    fn log_ledger(&self, applied: &Applied) {
-        let chain = &self.plan.name;
-        if let Some(depth) = applied.reorg {
-            tracing::info!(%chain, blocks = depth, "left a fork");
-        }
-        if let Some((first, last)) = applied.skipped {
-            tracing::warn!(%chain, first, last, "blocks skipped: who missed what there stays unknown");
-        }
-        if let Some(odd) = &applied.odd {
-            tracing::warn!(%chain, "{odd}");
-        }
-        for miss in &applied.misses {
-            let Some(producer) = self.plan.producers.get(&miss.producer) else {
-                continue;
-            };
-            let key = miss
-                .key
-                .map_or_else(|| "unknown".to_owned(), |k| self.text(&k));
-            if producer.keys.is_empty() {
-                tracing::info!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
-            } else {
-                tracing::warn!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
-            }
-        }
-    }
-
-    fn log_producer(
-        &self,
-        name: &str,
-        (fault, key): (Fault, Option<PublicKey>),
-        next: &ProducerSnapshot,
-    ) {
-        let chain = &self.plan.name;
-        let registered = next.state.as_ref().map(|s| s.registered_key);
-        if let (Some(old), Some(new)) = (key, registered)
-            && old != new
-        {
-            tracing::info!(%chain, producer = %name, from = %self.text(&old), to = %self.text(&new), "another signing key is registered");
-        }
-        match (fault, next.fault) {
-            (Fault::Yes(_), Fault::Yes(_)) => {}
-            (_, Fault::Yes(clause)) => {
-                tracing::warn!(%chain, producer = %name, ?clause, consecutive = next.consecutive_missed, window = next.window_missed, "fault");
-            }
-            (Fault::Yes(_), Fault::No) => {
-                tracing::info!(%chain, producer = %name, "fault over");
-            }
-            _ => {}
-        }
-    }
-
-    fn log_probe(&self, change: &ProbeChange) {
-        let (chain, key) = (&self.plan.name, self.text(&change.key));
-        let ProbeChange {
-            producer,
-            node,
-            detail,
-            ..
-        } = change;
-        if change.up {
-            tracing::info!(%chain, %producer, signing_key = %key, %node, "node up: {detail}");
-        } else {
-            tracing::warn!(%chain, %producer, signing_key = %key, %node, "node down: {detail}");
-        }
-    }
-
-    fn text(&self, key: &PublicKey) -> String {
+    pub(super) fn text(&self, key: &PublicKey) -> String {
         key.to_text(&self.chain.spec().address_prefix)
     }
 }

@@ -1,6 +1,7 @@
 //! The one integration test binary; each area is a module.
 #![allow(clippy::unwrap_used)]
 
+mod actuator;
 mod captures;
 mod commands;
 mod config;
@@ -13,6 +14,7 @@ mod key_files;
 mod node_answers;
 mod once;
 mod pipeline;
+mod recordings;
 mod rig;
 mod rpc_devnet;
 mod rpc_endpoint;
@@ -23,6 +25,7 @@ mod tidy;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;
+mod watcher;
 mod web;
 mod web_metrics;
 mod webhooks;

@@ -181,7 +181,7 @@ fn tidy_the_clock_is_read_in_one_place() {
 #[test]
 fn tidy_only_the_actuator_and_the_offline_tool_broadcast() {
     let allowed = [
-        "src/actuator/driver/wire.rs",
+        "src/actuator/driver.rs",
         "src/cli/broadcast.rs",
         "src/rpc/endpoint.rs", // defines sending once
         "src/rpc/pool.rs",     // defines sending to all

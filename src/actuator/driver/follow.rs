@@ -170,6 +170,7 @@ impl Driver {
                 request_id: Some(after.request_id.clone()),
                 attempt_id: Some(after.id.clone()),
                 txid: Some(after.sealed.id.clone()),
+                ..EventRecord::default()
             });
         };
         let to = self.shared.show(&after.chain, &after.sealed.change.to);

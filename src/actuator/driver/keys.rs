@@ -84,6 +84,7 @@ impl Driver {
                     request_id: None,
                     attempt_id: None,
                     txid: None,
+                    ..EventRecord::default()
                 });
             }
             match serde_json::to_value(&known) {

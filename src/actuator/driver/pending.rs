@@ -157,7 +157,7 @@ impl Driver {
         });
         let record = self.in_words(request, &plan.decision, None);
         let events = [
-            self.event(request, "decided", decided(&record), None),
+            self.decided(request, &record),
             self.event(
                 request,
                 "signed",
@@ -235,7 +235,13 @@ impl Driver {
                 why
             }
         };
-        self.record(pending, &plan.decision, Some(note), later);
+        let rehearsed = plan.decision.verdict == Verdict::Act;
+        self.record(pending, &plan.decision, Some(note.clone()), later);
+        if rehearsed {
+            let event = self.event(request, "rehearsed", note, None);
+            later.push(Entry::Event(event.clone()));
+            self.shared.announce(event);
+        }
     }
 
     /// Records a decision that starts no attempt, when it differs from the last one of the request.
@@ -272,7 +278,7 @@ impl Driver {
             }
             _ => tracing::warn!(chain = request.chain, producer = request.producer, "{said}"),
         }
-        let event = self.event(request, "decided", said, None);
+        let event = self.decided(request, &record);
         later.push(Entry::Decision {
             record,
             attempt_id: None,
@@ -308,6 +314,14 @@ impl Driver {
         }
     }
 
+    fn decided(&self, request: &Request, record: &DecisionRecord) -> EventRecord {
+        EventRecord {
+            verdict: Some(record.verdict.clone()),
+            reason: Some(record.reason.clone()),
+            ..self.event(request, "decided", decided(record), None)
+        }
+    }
+
     fn event(
         &self,
         request: &Request,
@@ -324,6 +338,7 @@ impl Driver {
             request_id: Some(request.id.clone()),
             attempt_id: attempt.map(|a| a.id.clone()),
             txid: attempt.map(|a| a.sealed.id.clone()),
+            ..EventRecord::default()
         }
     }
 

@@ -11,17 +11,3 @@ pub trait Wire: Send + Sync {
     /// Sends one broadcast to every endpoint, one try each, in parallel.
     fn transmit(&self, call: Call) -> Soon<'static, Vec<Result<Reply, EndpointError>>>;
 }
-
-// === impl Pool ===
-
-impl Wire for std::sync::Arc<crate::rpc::Pool> {
-    fn ask_all(&self, calls: Vec<Call>) -> Soon<'static, Vec<Result<Vec<Reply>, EndpointError>>> {
-        let pool = Self::clone(self);
-        Box::pin(async move { pool.call_all(&calls).await })
-    }
-
-    fn transmit(&self, call: Call) -> Soon<'static, Vec<Result<Reply, EndpointError>>> {
-        let pool = Self::clone(self);
-        Box::pin(async move { pool.broadcast(&call).await })
-    }
-}

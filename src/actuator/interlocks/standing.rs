@@ -5,7 +5,7 @@ use crate::actuator::facts::Facts;
 use crate::actuator::target::Choice;
 
 pub(super) fn disarmed(f: &Facts, _: &Choice) -> Said {
-    match &f.arm.armed {
+    match f.arm.allows(f.request.cause) {
         Ok(()) => pass("armed"),
         Err(why) => deny(why),
     }

@@ -42,6 +42,8 @@ fn active_key_only(f: &mut Facts) {
 const CASES: &[(Reason, Check, &str, Change)] = &[
     (R::Disarmed, Pass, "armed", |_| ()),
     (R::Disarmed, Deny, "disarmed", |f| f.arm.armed = Err("disarmed".into())),
+    (R::Disarmed, Deny, "held after a missing state file", |f| f.arm.hold = Some("held".into())),
+    (R::Disarmed, Pass, "a hold does not bind operators", |f| { f.request.cause = Cause::Operator; f.arm.hold = Some("held".into()); }),
     (R::UnknownProducer, Pass, "configured and known to the chain", |_| ()),
     (R::UnknownProducer, Deny, "no keys configured", |f| f.rules = None),
     (R::UnknownProducer, Deny, "the chain does not know it", |f| view(f).registered = None),

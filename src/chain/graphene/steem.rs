@@ -122,9 +122,13 @@ impl Chain for Steem {
         let active_keys = if memory.authorities.is_empty() {
             Default::default()
         } else {
-            read::active_keys(&self.spec, next("get_accounts")?)?
-                .into_iter()
-                .collect()
+            // Some nodes do not offer it: what they say of the chain is no worse for that.
+            match next("get_accounts") {
+                Ok(accounts) => read::active_keys(&self.spec, accounts)?
+                    .into_iter()
+                    .collect(),
+                Err(_) => Default::default(),
+            }
         };
         let after = read::head(next("get_dynamic_global_properties")?)?;
         let settled = before.block == after.block;

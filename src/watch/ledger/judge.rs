@@ -1,11 +1,11 @@
-//! How the ledger takes in a view: leave a dead fork, note keys, judge the slots that the next block settles, fold
-//! away what is final. Pure.
+//! How the ledger takes in a view: note keys, judge the slots that the next block settles, fold away what is final.
+//! Pure.
 
 use super::rounds::Ownerless;
 use super::slots::{Outcome, SlotRecord};
 use super::timeline::Around;
 use super::track::{Miss, Signed};
-use super::{Applied, Judged, Ledger, MissEvent, PATIENCE, RECENT_KEPT};
+use super::{Applied, Judged, Ledger, MissEvent, RECENT_KEPT};
 use crate::chain::{Block, BlockRef};
 use crate::keys::PublicKey;
 use crate::rpc::View;
@@ -44,61 +44,6 @@ impl Ledger {
         }
     }
 
-    /// Takes back what was judged on a fork that the agreed view has left.
-    pub(super) fn leave_fork(&mut self, view: &View, applied: &mut Applied) {
-        self.now.refetch = false;
-        let Some(position) = self.position().map(|j| j.block.num) else {
-            return;
-        };
-        let heads = std::iter::once((view.head.num, &view.head.id));
-        let first_wrong = view
-            .blocks
-            .iter()
-            .filter(|b| b.num <= view.head.num)
-            .flat_map(|b| {
-                let parent = b.num.checked_sub(1).map(|n| (n, &b.previous));
-                std::iter::once((b.num, &b.id)).chain(parent)
-            })
-            .chain(heads)
-            .filter(|(num, id)| self.known(*num).is_some_and(|known| known != **id))
-            .map(|(num, _)| num)
-            .min();
-        let Some(wrong) = first_wrong else {
-            return;
-        };
-        let ancestor = wrong.saturating_sub(1);
-        applied.reorg = Some(position.saturating_sub(ancestor));
-        // What lies deeper may be wrong too: ask for all of it.
-        self.now.refetch = true;
-        self.rollback(ancestor);
-        if self.state.recent.is_empty() {
-            applied.odd = Some(format!(
-                "block {wrong}, irreversible when judged, has another id now: the ledger begins anew there"
-            ));
-            self.state.irreversible = None;
-            self.state.slots.clear();
-            self.state.outcomes.clear();
-            self.state.rounds.skip();
-        }
-    }
-
-    fn rollback(&mut self, ancestor: u64) {
-        let recent = &mut self.state.recent;
-        while recent.back().is_some_and(|j| j.block.num > ancestor) {
-            recent.pop_back();
-        }
-        let slot = recent.back().map_or(0, |j| j.slot);
-        self.state.outcomes.rollback(slot);
-        self.state.rounds.rollback(ancestor);
-        for (name, track) in &mut self.tracks {
-            if track.rollback(ancestor) {
-                self.dirty.insert(name.clone());
-                self.touched.insert(name.clone());
-            }
-        }
-        self.chain_dirty = true;
-    }
-
     /// Notes the registered keys that the view reads at its head.
     pub(super) fn read_keys(&mut self, view: &View) {
         for (name, agreed) in &view.producers {
@@ -118,74 +63,6 @@ impl Ledger {
         if moved || created {
             self.dirty(name);
         }
-    }
-
-    /// Gives a span up that is longer than the window, or that no endpoint can show.
-    pub(super) fn skip_if_hopeless(&mut self, view: &View, applied: &mut Applied) {
-        let head = view.head.num;
-        let window = self
-            .rules
-            .miss_window
-            .checked_div(self.rules.interval.max(1))
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or(0)
-            .max(1);
-        let at = match self.position() {
-            Some(position) => position.block.num,
-            None => match self.state.resume_at {
-                Some(at) => at,
-                None => {
-                    self.state.resume_at = Some(view.irreversible);
-                    return;
-                }
-            },
-        };
-        let resume_at = if head.saturating_sub(at) > window {
-            head.saturating_sub(window)
-        } else if self.now.idle >= PATIENCE && at < view.irreversible {
-            view.irreversible
-        } else {
-            return;
-        };
-        self.now.idle = 0;
-        applied.skipped = Some((at.saturating_add(1), resume_at));
-        self.state.recent.clear();
-        self.state.slots.clear();
-        self.state.outcomes.clear();
-        self.state.rounds.skip();
-        self.state.resume_at = Some(resume_at);
-        self.chain_dirty = true;
-    }
-
-    /// Begins at the first block of the newest linked run among `blocks`.
-    pub(super) fn anchor(&mut self, blocks: &[&Block]) {
-        let Some(clock) = self.now.clock else { return };
-        let wanted = self.state.resume_at.unwrap_or(0);
-        let mut run: Option<&Block> = None;
-        for block in blocks.iter().rev().filter(|b| b.num >= wanted) {
-            match run {
-                Some(next)
-                    if next.num != block.num.saturating_add(1) || next.previous != block.id =>
-                {
-                    break;
-                }
-                _ => run = Some(block),
-            }
-        }
-        let Some(first) = run else { return };
-        let Some(slot) = clock.slot_of(first.time) else {
-            return;
-        };
-        self.state.recent.push_back(Judged {
-            block: reference(first),
-            slot,
-        });
-        self.state.unbroken_after = first.num;
-        self.state.unknown_until = first.num;
-        self.state.resume_at = None;
-        self.chain_dirty = true;
-        // What the anchor says of keys holds; its slot is not judged, for nobody knows what came before.
-        self.learn_keys(first, first.time);
     }
 
     /// Judges every block that follows the position, in order.
@@ -293,7 +170,7 @@ impl Ledger {
     }
 
     /// The key that signed `block` was registered after the one before it.
-    fn learn_keys(&mut self, block: &Block, previous_time: i64) {
+    pub(super) fn learn_keys(&mut self, block: &Block, previous_time: i64) {
         if let (Some(key), true) = (block.signing_key, self.watches(&block.producer)) {
             let after = block.num.saturating_sub(1);
             self.note_key(&block.producer, after, key, previous_time);
@@ -479,7 +356,7 @@ impl Ledger {
     }
 }
 
-fn reference(block: &Block) -> BlockRef {
+pub(super) fn reference(block: &Block) -> BlockRef {
     BlockRef {
         num: block.num,
         id: block.id.clone(),

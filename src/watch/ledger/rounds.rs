@@ -58,6 +58,11 @@ pub(super) struct Owners {
 impl Rounds {
     /// Takes in the schedules of a view; `judged` is the last block that needs none any more.
     pub(super) fn learn(&mut self, schedules: &[Schedule], judged: u64) {
+        // A round has one order on one fork: what the view says replaces what a fork left unseen had said.
+        self.schedules.retain(|old| {
+            let mut same_round = schedules.iter().filter(|s| s.until == old.until).peekable();
+            same_round.peek().is_none() || same_round.any(|s| s.order == old.order)
+        });
         for schedule in schedules.iter().filter(|s| !s.order.is_empty()) {
             let known = self
                 .schedules

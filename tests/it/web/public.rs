@@ -288,6 +288,7 @@ async fn events_stream_heads_and_what_the_actuator_does() {
                         request_id: None,
                         attempt_id: None,
                         txid: Some("00ff".into()),
+                        ..Default::default()
                     })
                     .unwrap();
             }

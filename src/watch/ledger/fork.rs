@@ -1,0 +1,131 @@
+//! Where the ledger stands: it leaves dead forks, gives hopeless spans up, and begins at an anchor. Pure.
+
+use super::{Applied, Judged, Ledger, PATIENCE, judge::reference};
+use crate::chain::Block;
+use crate::rpc::View;
+
+impl Ledger {
+    /// Takes back what was judged on a fork that the agreed view has left.
+    pub(super) fn leave_fork(&mut self, view: &View, applied: &mut Applied) {
+        self.now.refetch = false;
+        let Some(position) = self.position().map(|j| j.block.num) else {
+            return;
+        };
+        let heads = std::iter::once((view.head.num, &view.head.id));
+        let first_wrong = view
+            .blocks
+            .iter()
+            .filter(|b| b.num <= view.head.num)
+            .flat_map(|b| {
+                let parent = b.num.checked_sub(1).map(|n| (n, &b.previous));
+                std::iter::once((b.num, &b.id)).chain(parent)
+            })
+            .chain(heads)
+            .filter(|(num, id)| self.known(*num).is_some_and(|known| known != **id))
+            .map(|(num, _)| num)
+            .min();
+        let Some(wrong) = first_wrong else {
+            return;
+        };
+        let ancestor = wrong.saturating_sub(1);
+        applied.reorg = Some(position.saturating_sub(ancestor));
+        // What lies deeper may be wrong too: ask for all of it.
+        self.now.refetch = true;
+        self.rollback(ancestor);
+        if self.state.recent.is_empty() {
+            applied.odd = Some(format!(
+                "block {wrong}, irreversible when judged, has another id now: the ledger begins anew there"
+            ));
+            self.state.irreversible = None;
+            self.state.slots.clear();
+            self.state.outcomes.clear();
+            self.state.rounds.skip();
+        }
+    }
+
+    fn rollback(&mut self, ancestor: u64) {
+        let recent = &mut self.state.recent;
+        while recent.back().is_some_and(|j| j.block.num > ancestor) {
+            recent.pop_back();
+        }
+        let slot = recent.back().map_or(0, |j| j.slot);
+        self.state.outcomes.rollback(slot);
+        self.state.rounds.rollback(ancestor);
+        for (name, track) in &mut self.tracks {
+            if track.rollback(ancestor) {
+                self.dirty.insert(name.clone());
+                self.touched.insert(name.clone());
+            }
+        }
+        self.chain_dirty = true;
+    }
+
+    /// Gives a span up that is longer than the window, or that no endpoint can show.
+    pub(super) fn skip_if_hopeless(&mut self, view: &View, applied: &mut Applied) {
+        let head = view.head.num;
+        let window = self
+            .rules
+            .miss_window
+            .checked_div(self.rules.interval.max(1))
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(0)
+            .max(1);
+        let at = match self.position() {
+            Some(position) => position.block.num,
+            None => match self.state.resume_at {
+                Some(at) => at,
+                None => {
+                    self.state.resume_at = Some(view.irreversible);
+                    self.chain_dirty = true;
+                    return;
+                }
+            },
+        };
+        let resume_at = if head.saturating_sub(at) > window {
+            head.saturating_sub(window)
+        } else if self.now.idle >= PATIENCE && at < view.irreversible {
+            view.irreversible
+        } else {
+            return;
+        };
+        self.now.idle = 0;
+        applied.skipped = Some((at.saturating_add(1), resume_at));
+        self.state.recent.clear();
+        self.state.slots.clear();
+        self.state.outcomes.clear();
+        self.state.rounds.skip();
+        self.state.resume_at = Some(resume_at);
+        self.chain_dirty = true;
+    }
+
+    /// Begins at the first block of the newest linked run among `blocks`.
+    pub(super) fn anchor(&mut self, blocks: &[&Block]) {
+        let Some(clock) = self.now.clock else { return };
+        let wanted = self.state.resume_at.unwrap_or(0);
+        let mut run: Option<&Block> = None;
+        for block in blocks.iter().rev().filter(|b| b.num >= wanted) {
+            match run {
+                Some(next)
+                    if next.num != block.num.saturating_add(1) || next.previous != block.id =>
+                {
+                    break;
+                }
+                _ => run = Some(block),
+            }
+        }
+        let Some(first) = run else { return };
+        let Some(slot) = clock.slot_of(first.time) else {
+            return;
+        };
+        self.state.recent.push_back(Judged {
+            block: reference(first),
+            slot,
+        });
+        self.state.unbroken_after = first.num;
+        self.state.unknown_until = first.num;
+        self.state.resume_at = None;
+        self.chain_dirty = true;
+        // What the anchor says of keys holds; its slot is not judged, for nobody knows what came before.
+        self.learn_keys(first, first.time);
+    }
+}

@@ -1,0 +1,482 @@
+//! The ledger against the plain truth of simulated chains: tables of named cases, and properties over random ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::sim::{Disk, Sim, TrueSlot, key, name, rules};
+use super::{Ledger, LedgerRules};
+use crate::chain::BlockId;
+use crate::keys::PublicKey;
+use crate::watch::KeyCounts;
+
+const ROUND: u64 = 5;
+
+/// What the truth says the counters must be, per producer and key.
+fn counts<'a>(
+    truth: impl Iterator<Item = &'a TrueSlot>,
+) -> BTreeMap<(String, PublicKey), KeyCounts> {
+    let mut counts: BTreeMap<(String, PublicKey), KeyCounts> = BTreeMap::new();
+    for slot in truth {
+        let of = counts.entry((slot.owner.clone(), slot.key)).or_default();
+        if slot.filled {
+            of.produced += 1;
+        } else {
+            of.missed += 1;
+        }
+    }
+    counts
+}
+
+/// What the ledger says, leaving out counters that stand at zero.
+fn counted(ledger: &Ledger) -> BTreeMap<(String, PublicKey), KeyCounts> {
+    let mut counts = BTreeMap::new();
+    for name in ledger.names() {
+        for (key, of) in ledger.figures(name).keys {
+            if of != KeyCounts::default() {
+                counts.insert((name.to_owned(), key.expect("a known key")), of);
+            }
+        }
+    }
+    counts
+}
+
+/// Checks everything that follows from the judged fork alone (and not from its history) against the truth.
+fn assert_present(ledger: &Ledger, truth: &[TrueSlot], sim: &Sim) {
+    for n in 0..ROUND {
+        let figures = ledger.figures(&name(n));
+        let mine: Vec<&TrueSlot> = truth.iter().filter(|s| s.owner == name(n)).collect();
+        let last = mine.iter().rev().find(|s| s.filled);
+        assert_eq!(
+            figures.last_block.map(|b| b.0),
+            last.map(|s| s.block),
+            "p{n}"
+        );
+        let from = sim.tenure_from(&name(n));
+        let tenure = || mine.iter().rev().take_while(|s| s.block > from);
+        let run = tenure().take_while(|s| !s.filled).count();
+        assert_eq!(usize::try_from(figures.consecutive).unwrap(), run, "p{n}");
+        assert_eq!(figures.run.len(), run, "p{n}");
+        let missed = tenure().filter(|s| !s.filled).count();
+        assert_eq!(figures.window.len(), missed, "p{n}");
+        let next = figures
+            .next_slot
+            .map(|t| (t - sim.head().block.time) / super::sim::INTERVAL);
+        assert!(next.is_none_or(|ahead| (1..=5).contains(&ahead)));
+    }
+}
+
+#[test]
+fn one_chain_seen_block_by_block() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    for missed in [0, 1, 0, 2, 0, 0, 7, 0, 0, 1, 1, 0] {
+        sim.produce(missed, &[]);
+        sim.tick(&mut ledger);
+        if sim.head().block.num > 2 {
+            assert!(ledger.slots().caught_up);
+        }
+    }
+    let truth = sim.truth(1);
+    assert_eq!(counted(&ledger), counts(truth.iter()));
+    assert_eq!(ledger.slots().slots, truth.len() as u64);
+    assert_eq!(ledger.slots().missed, 12);
+    assert_present(&ledger, &truth, &sim);
+    let share = ledger.figures("p0").others_participation.unwrap();
+    let last: Vec<&TrueSlot> = truth
+        .iter()
+        .rev()
+        .take(10)
+        .filter(|s| s.owner != "p0")
+        .collect();
+    let filled = last.iter().filter(|s| s.filled).count();
+    #[allow(clippy::cast_precision_loss)]
+    let want = filled as f64 / last.len() as f64;
+    assert!((share - want).abs() < 1e-9, "{share} {want}");
+}
+
+#[test]
+fn a_nodes_own_counter_is_never_evidence() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    for reported in [100, 95, 100, 0, 1_000] {
+        sim.reported_missed = reported;
+        sim.produce(0, &[]);
+        sim.tick(&mut ledger);
+    }
+    assert_eq!(ledger.slots().missed, 0);
+    assert!(counted(&ledger).values().all(|c| c.missed == 0));
+}
+
+/// Produces whole rounds in which only `producer` misses, until it has missed `misses` slots.
+fn miss(sim: &mut Sim, ledger: &mut Ledger, producer: &str, misses: u32) {
+    let mut left = misses;
+    while left > 0 {
+        let mut probe = sim.clone();
+        probe.produce(0, &[]);
+        let its = probe.head().block.producer == producer;
+        sim.produce(u64::from(its), &[]);
+        left -= u32::from(its);
+        sim.tick(ledger);
+    }
+}
+
+#[test]
+fn a_key_that_comes_back_starts_a_new_tenure() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    miss(&mut sim, &mut ledger, "p1", 3);
+    let figures = ledger.figures("p1");
+    assert_eq!((figures.consecutive, figures.window.len()), (3, 3));
+    // A→B: the misses of A are not B's.
+    sim.produce(0, &[("p1", key(2))]);
+    sim.tick(&mut ledger);
+    let figures = ledger.figures("p1");
+    assert_eq!(
+        (figures.key, figures.consecutive, figures.window.len()),
+        (Some(key(2)), 0, 0)
+    );
+    assert_eq!(figures.tenure_since, Some(sim.head().block.time));
+    miss(&mut sim, &mut ledger, "p1", 1);
+    assert_eq!(ledger.figures("p1").consecutive, 1);
+    // B→A: nor are the old misses of A those of its new tenure.
+    sim.produce(0, &[("p1", key(1))]);
+    sim.tick(&mut ledger);
+    let figures = ledger.figures("p1");
+    assert_eq!(
+        (figures.key, figures.consecutive, figures.window.len()),
+        (Some(key(1)), 0, 0)
+    );
+    // The counters per key go on over tenures.
+    miss(&mut sim, &mut ledger, "p1", 1);
+    let figures = ledger.figures("p1");
+    assert_eq!(figures.consecutive, 1);
+    assert_eq!(figures.keys[&Some(key(1))].missed, 4);
+    assert_eq!(figures.keys[&Some(key(2))].missed, 1);
+}
+
+#[test]
+fn misses_before_a_switch_takes_effect_belong_to_the_old_key() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    // The slot right before the block with the switch is missed; the view that shows it already names the new key.
+    loop {
+        let mut probe = sim.clone();
+        probe.produce(0, &[]);
+        if probe.head().block.producer == "p1" {
+            break;
+        }
+        sim.produce(0, &[]);
+        sim.tick(&mut ledger);
+    }
+    sim.produce(1, &[("p1", key(2))]);
+    sim.tick(&mut ledger);
+    let figures = ledger.figures("p1");
+    assert_eq!(figures.key, Some(key(2)));
+    assert_eq!(figures.keys[&Some(key(1))].missed, 1);
+    assert_eq!(figures.keys[&Some(key(2))].missed, 0);
+    assert_eq!(figures.consecutive, 0);
+}
+
+#[test]
+fn a_gap_with_two_keys_around_it_and_no_block_to_tell_is_of_an_unknown_key() {
+    // A short window, so that an absence of 60 blocks is skipped, not backfilled.
+    let short = LedgerRules {
+        miss_window: 40 * super::sim::INTERVAL,
+        ..rules()
+    };
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(short);
+    sim.tick(&mut ledger);
+    for _ in 0..10 {
+        sim.produce(0, &[]);
+        sim.tick(&mut ledger);
+    }
+    // Unseen: p1 switches, and later misses everything.
+    for n in 0..60 {
+        let change = [("p1", key(2))];
+        sim.produce(0, if n == 5 { &change } else { &[] });
+    }
+    let skipped = sim.tick(&mut ledger).skipped;
+    assert_eq!(skipped, Some((12, 31)));
+    // From the anchor on p1 misses (before it has signed anything that would show its key).
+    let judged = |sim: &Sim| sim.truth(31).iter().any(|s| s.owner == "p1" && s.filled);
+    assert!(
+        judged(&sim),
+        "the cases below need p1's key to be shown by its blocks"
+    );
+    sim.catch_up(&mut ledger);
+    let figures = ledger.figures("p1");
+    // All its blocks after the anchor show the new key: nothing unknown, nothing charged to the old one.
+    assert_eq!(figures.keys[&Some(key(2))].missed, 0);
+    assert_eq!(figures.unknown, 0);
+
+    // The same, but p1 misses every slot between the anchor and the head, so that no block tells.
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(LedgerRules {
+        miss_window: 40 * super::sim::INTERVAL,
+        ..rules()
+    });
+    sim.tick(&mut ledger);
+    for _ in 0..10 {
+        sim.produce(0, &[]);
+        sim.tick(&mut ledger);
+    }
+    let mut missed = 0;
+    for n in 0..120 {
+        let mut probe = sim.clone();
+        probe.produce(0, &[]);
+        let its = probe.head().block.producer == "p1";
+        let change = [("p1", key(2))];
+        sim.produce(u64::from(its), if n == 90 { &change } else { &[] });
+        missed += u64::from(its);
+    }
+    assert!(missed > 20);
+    for _ in 0..4 {
+        let mut view = sim.view(&ledger);
+        view.schedules = sim.schedules();
+        ledger.apply(&view);
+    }
+    let figures = ledger.figures("p1");
+    let unknown = figures.keys.get(&None).copied().unwrap_or_default().missed;
+    assert!(unknown > 0, "{figures:?}");
+    assert_eq!(
+        figures.keys[&Some(key(1))].missed,
+        0,
+        "not the old key's: that was not seen"
+    );
+    assert!(u64::from(figures.consecutive) + unknown <= missed);
+    assert!(ledger.slots().caught_up);
+}
+
+#[test]
+fn a_schedule_that_does_not_name_the_producer_attributes_nothing() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    sim.produce(0, &[]);
+    sim.tick(&mut ledger);
+    sim.produce(2, &[]);
+    let mut view = sim.view(&ledger);
+    for schedule in &mut view.schedules {
+        schedule.order.rotate_left(1);
+    }
+    // A fresh ledger knows only the wrong schedule.
+    let mut fresh = Ledger::new(rules());
+    view.blocks.clear();
+    fresh.apply(&view);
+    let view = {
+        let mut v = sim.view(&fresh);
+        v.schedules.clone_from(&view.schedules);
+        v
+    };
+    fresh.apply(&view);
+    assert_eq!(fresh.slots().missed, 2, "the chain's");
+    assert!(counted(&fresh).values().all(|c| c.missed == 0), "nobody's");
+}
+
+#[test]
+fn two_ids_at_one_slot_by_one_producer_are_counted_once() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    sim.produce(0, &[]);
+    sim.tick(&mut ledger);
+    sim.produce(0, &[]);
+    sim.tick(&mut ledger);
+    let mut other = sim.head().block.clone();
+    let producer = other.producer.clone();
+    other.id = BlockId("another".into());
+    for _ in 0..3 {
+        ledger.sight(std::slice::from_ref(&other));
+        ledger.sight(std::slice::from_ref(&sim.head().block));
+    }
+    assert_eq!(ledger.figures(&producer).conflicting, 1);
+    // A different producer at the slot (another fork's schedule) is no such sign.
+    other.producer = "p99".into();
+    other.id = BlockId("third".into());
+    ledger.sight(std::slice::from_ref(&other));
+    assert_eq!(ledger.figures("p99").conflicting, 0);
+}
+
+#[test]
+fn blocks_that_no_endpoint_has_are_given_up_in_the_end() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    sim.produce(0, &[]);
+    sim.catch_up(&mut ledger);
+    for _ in 0..20 {
+        sim.produce(0, &[]);
+    }
+    let mut skipped = None;
+    for _ in 0..200 {
+        let mut view = sim.view(&ledger);
+        view.blocks.retain(|b| b.num > 8);
+        skipped = skipped.or(ledger.apply(&view).skipped);
+    }
+    assert_eq!(skipped, Some((3, sim.irreversible())));
+    assert!(ledger.slots().caught_up);
+}
+
+/// One step of a random story.
+#[derive(Debug, Clone)]
+struct Step {
+    missed: u64,
+    /// Producer and key of a switch in this block.
+    switch: Option<(u64, u8)>,
+    /// Blocks taken back before this one.
+    fork: u64,
+    /// The watcher ticks after this block.
+    seen: bool,
+    /// The process dies (saved or not since the last tick) and starts again.
+    crash: Option<bool>,
+}
+
+fn steps(forks: bool, all_seen: bool) -> impl Strategy<Value = Vec<Step>> {
+    let step = (
+        prop_oneof![6 => Just(0u64), 2 => Just(1), 1 => 2..4u64, 1 => 5..12u64],
+        prop::option::weighted(0.15, (0..ROUND, 1..4u8)),
+        prop_oneof![6 => Just(0u64), 1 => 1..6u64],
+        prop::bool::weighted(0.6),
+        prop::option::weighted(0.1, any::<bool>()),
+    )
+        .prop_map(move |(missed, switch, fork, seen, crash)| Step {
+            missed,
+            switch,
+            fork: if forks { fork } else { 0 },
+            seen: seen || all_seen,
+            crash,
+        });
+    prop::collection::vec(step, 1..60)
+}
+
+/// Plays a story; the ledger ends caught up. Also returns the heads at which it looked.
+fn play(steps: &[Step]) -> (Sim, Ledger, BTreeSet<u64>) {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    let mut disk = Disk::default();
+    let mut heads = BTreeSet::new();
+    let mut unsaved = Vec::new();
+    let mut last_slot = 0;
+    sim.catch_up_from_start(&mut ledger);
+    heads.insert(sim.head().block.num);
+    disk.save(&mut ledger);
+    let mut before = counted_loosely(&ledger);
+    for step in steps {
+        let room = sim.head().block.num - sim.irreversible();
+        if step.fork > 0 && step.fork <= room {
+            sim.fork(step.fork);
+        }
+        let who = step.switch.map(|(n, k)| (name(n), key(k)));
+        let change: Vec<(&str, PublicKey)> = who.iter().map(|(n, k)| (n.as_str(), *k)).collect();
+        sim.produce(step.missed, &change);
+        if step.seen {
+            sim.tick(&mut ledger);
+            unsaved.push(sim.head().block.num);
+            if step.crash != Some(false) {
+                disk.save(&mut ledger);
+                heads.extend(unsaved.drain(..));
+            }
+        }
+        last_slot = last_slot.max(sim.head().slot);
+        if step.crash.is_some() {
+            unsaved.clear();
+            ledger = disk.restore(rules());
+            before = counted_loosely(&ledger);
+        }
+        let after = counted_loosely(&ledger);
+        for (of, old) in &before {
+            let new = after[of];
+            assert!(
+                new.0 >= old.0 && new.1 >= old.1,
+                "a counter fell: {of:?} {old:?} {new:?}"
+            );
+        }
+        before = after;
+    }
+    // Slots that only a dead fork has reached are judged again once the chain comes there.
+    while sim.head().slot < last_slot {
+        sim.produce(0, &[]);
+        sim.tick(&mut ledger);
+    }
+    sim.catch_up(&mut ledger);
+    heads.extend(unsaved);
+    heads.insert(sim.head().block.num);
+    (sim, ledger, heads)
+}
+
+fn counted_loosely(ledger: &Ledger) -> BTreeMap<(String, Option<PublicKey>), (u64, u64)> {
+    let names: Vec<String> = ledger.names().map(str::to_owned).collect();
+    names
+        .into_iter()
+        .flat_map(|name| {
+            let keys = ledger.figures(&name).keys;
+            keys.into_iter()
+                .map(move |(key, of)| ((name.clone(), key), (of.missed, of.produced)))
+        })
+        .collect()
+}
+
+impl Sim {
+    fn catch_up_from_start(&self, ledger: &mut Ledger) {
+        self.tick(ledger);
+        self.catch_up(ledger);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Seen block by block, with crashes at any point: exactly the truth.
+    #[test]
+    fn continuous_observation_is_exact(steps in steps(false, true)) {
+        let (sim, ledger, _) = play(&steps);
+        let truth = sim.truth(1);
+        prop_assert_eq!(counted(&ledger), counts(truth.iter()));
+        prop_assert_eq!(ledger.slots().slots, truth.len() as u64);
+        assert_present(&ledger, &truth, &sim);
+    }
+
+    /// With gaps in observation: the chain's figures exact, every miss either attributed rightly or to nobody, and to
+    /// nobody only where neither a schedule nor the round's own blocks tell.
+    #[test]
+    fn gaps_are_backfilled_and_nothing_is_guessed(steps in steps(false, false)) {
+        let (sim, ledger, heads) = play(&steps);
+        let truth = sim.truth(1);
+        let told = |slot: &&TrueSlot| {
+            slot.filled
+                || heads.range(slot.round_end - ROUND..slot.round_end).next().is_some()
+                || truth.iter().any(|s| {
+                    s.filled && s.round_end == slot.round_end && s.slot % ROUND == slot.slot % ROUND
+                })
+        };
+        prop_assert_eq!(counted(&ledger), counts(truth.iter().filter(told)));
+        prop_assert_eq!(ledger.slots().slots, truth.len() as u64);
+        let missed = truth.iter().filter(|s| !s.filled).count();
+        prop_assert_eq!(ledger.slots().missed, missed as u64);
+    }
+
+    /// Forks at any point, with crashes: what stands is what the last fork says, what was counted and taken back shows
+    /// as retracted, and no counter ever falls.
+    #[test]
+    fn forks_take_back_without_counting_twice(steps in steps(true, true)) {
+        let (sim, ledger, _) = play(&steps);
+        let truth = sim.truth(1);
+        assert_present(&ledger, &truth, &sim);
+        for n in 0..ROUND {
+            let figures = ledger.figures(&name(n));
+            let missed: u64 = figures.keys.values().map(|c| c.missed).sum();
+            let standing = truth.iter().filter(|s| s.owner == name(n) && !s.filled).count();
+            prop_assert_eq!(missed - figures.retracted, standing as u64, "p{}", n);
+            let produced: u64 = figures.keys.values().map(|c| c.produced).sum();
+            let stands = truth.iter().filter(|s| s.owner == name(n) && s.filled).count();
+            prop_assert!(produced >= stands as u64);
+        }
+        prop_assert!(ledger.slots().slots >= truth.len() as u64);
+    }
+}

@@ -1,0 +1,406 @@
+//! Recorded failovers of real steemd and hived, replayed tick by tick through `Chain::read`, agreement and the ledger:
+//! what comes out must equal the truth derived beforehand from headers and schedules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use slotkeeper::chain::{self, ChainSpec, Memory, Protocol, Reply, RpcFault};
+use slotkeeper::clock::Millis;
+use slotkeeper::config::FaultConfig;
+use slotkeeper::keys::PublicKey;
+use slotkeeper::rpc::agree::{Rules, agree};
+use slotkeeper::rpc::{EndpointReport, View};
+use slotkeeper::watch::fault::{self, Evidence};
+use slotkeeper::watch::{Fault, FaultClause, Ledger, LedgerRules};
+
+const FAULT: FaultConfig = FaultConfig {
+    consecutive_misses: 2,
+    consecutive_misses_node_healthy: 3,
+    allowed_misses: 5,
+    miss_window: Duration::from_secs(86_400),
+};
+
+/// A recording and the truth about it.
+pub(crate) struct Recording {
+    spec: ChainSpec,
+    lines: Vec<Value>,
+    truth: Value,
+    /// Wall clock at t = 0.
+    start: Millis,
+}
+
+/// One tick of a replay.
+pub(crate) struct Tick {
+    pub(crate) now: Millis,
+    pub(crate) view: View,
+    pub(crate) misses: Vec<slotkeeper::watch::ledger::MissEvent>,
+    pub(crate) caught_up: bool,
+    pub(crate) fault: Fault,
+    pub(crate) fault_since: Option<Millis>,
+    pub(crate) registered: Option<PublicKey>,
+    pub(crate) last_block: Option<(u64, Millis)>,
+}
+
+fn millis(text: &str) -> Millis {
+    let text = text.trim_end_matches('Z');
+    let zoned: jiff::Timestamp = format!("{text}Z").parse().unwrap();
+    zoned.as_millisecond()
+}
+
+impl Recording {
+    pub(crate) fn open(name: &str) -> Self {
+        let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
+        let packed = std::fs::File::open(dir.join(format!("{name}-failover.jsonl.gz"))).unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed)
+            .read_to_string(&mut text)
+            .unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|l| serde_json::from_str::<Value>(l).unwrap())
+            .filter(|l| l.get("event").is_none())
+            .collect();
+        let truth = std::fs::read_to_string(dir.join(format!("{name}-failover.truth.json")));
+        // A head cannot be seen before its time: the latest start that the answers allow.
+        let start = lines
+            .iter()
+            .filter_map(|l| {
+                let time = l.pointer("/body/result/time")?.as_str()?;
+                let t = l["t"].as_f64()?;
+                #[allow(clippy::cast_possible_truncation)]
+                Some(millis(time) - (t * 1000.0) as Millis)
+            })
+            .max()
+            .unwrap();
+        let (protocol, prefix) = match name {
+            "steem" => (Protocol::Steem, "TST"),
+            _ => (Protocol::Hive, "TST"),
+        };
+        Self {
+            spec: ChainSpec {
+                name: name.to_owned(),
+                protocol,
+                chain_id: [0x18; 32],
+                address_prefix: prefix.to_owned(),
+                core_symbol: "TESTS".to_owned(),
+                block_interval: 3_000,
+            },
+            lines,
+            truth: serde_json::from_str(&truth.unwrap()).unwrap(),
+            start,
+        }
+    }
+
+    fn key(&self, value: &Value) -> PublicKey {
+        PublicKey::parse(value.as_str().unwrap(), &self.spec.address_prefix).unwrap()
+    }
+
+    fn watched(&self) -> String {
+        self.truth["watched"].as_str().unwrap().to_owned()
+    }
+
+    /// The first registered key, as the first answer shows it.
+    fn old_key(&self) -> PublicKey {
+        let line = self
+            .lines
+            .iter()
+            .find_map(|l| l.pointer("/body/result/signing_key"));
+        self.key(line.unwrap())
+    }
+
+    /// Replays every second; the ledger comes back beside the ticks. `restart_every`: save and restore so often.
+    pub(crate) fn replay(
+        &self,
+        quorum: usize,
+        restart_every: Option<usize>,
+    ) -> (Ledger, Vec<Tick>) {
+        let chain = chain::open(self.spec.clone()).unwrap();
+        let rules = LedgerRules {
+            interval: 3_000,
+            miss_window: 86_400_000,
+            watch_all: false,
+            watched: [(self.watched(), vec![self.old_key()])].into(),
+        };
+        let agreement = Rules {
+            quorum,
+            providers: vec!["a".to_owned(), "b".to_owned()],
+            interval_ms: 3_000,
+            chain_id: None,
+            disputes: BTreeMap::new(),
+        };
+        let mut ledger = Ledger::new(rules.clone());
+        let mut rows: BTreeMap<String, String> = BTreeMap::new();
+        let mut seen: [Seen; 2] = Default::default();
+        let mut ticks = Vec::new();
+        let mut lines = self.lines.iter().peekable();
+        for second in 0_u32.. {
+            if lines.peek().is_none() {
+                break;
+            }
+            let end = f64::from(second) + 0.9;
+            for endpoint in &mut seen {
+                endpoint.begin();
+            }
+            while let Some(line) = lines.next_if(|l| l["t"].as_f64().unwrap() < end) {
+                seen[usize::from(line["endpoint"] == "b")].take(line);
+            }
+            let now = self.start + Millis::from(second) * 1000 + 900;
+            let memory = Memory {
+                identity: false,
+                producers: vec![self.watched()],
+                blocks: ledger.wanted(now),
+                authorities: vec![],
+            };
+            let reports: Vec<EndpointReport> = seen
+                .iter()
+                .enumerate()
+                .map(|(index, endpoint)| {
+                    let replies = endpoint.answer(&chain.survey(&memory));
+                    EndpointReport {
+                        index,
+                        observation: Some(Ok(chain.read(&memory, &replies).unwrap())),
+                        latency: Duration::from_millis(2),
+                        clock_offset: None,
+                    }
+                })
+                .collect();
+            let view = agree(&agreement, &reports, &|n| ledger.known(n), now);
+            let view = view.unwrap_or_else(|e| panic!("second {second}: {e}"));
+            let applied = ledger.apply(&view);
+            assert_eq!(applied.odd, None);
+            assert_eq!((applied.reorg, applied.skipped), (None, None));
+            let figures = ledger.figures(&self.watched());
+            let (fault, fault_since) = fault::judge(
+                &FAULT,
+                &Evidence {
+                    figures: &figures,
+                    caught_up: ledger.slots().caught_up,
+                    enabled: true,
+                    node_up: None,
+                },
+            );
+            ticks.push(Tick {
+                now,
+                misses: applied.misses,
+                caught_up: ledger.slots().caught_up,
+                fault,
+                fault_since,
+                registered: figures.key,
+                last_block: figures.last_block,
+                view,
+            });
+            let dirty = ledger.dirty_rows();
+            rows.extend(dirty.rows.iter().cloned());
+            ledger.saved(&dirty);
+            if restart_every.is_some_and(|n| (second as usize + 1) % n == 0) {
+                let saved: Vec<(String, String)> = rows.clone().into_iter().collect();
+                ledger = Ledger::restore(rules.clone(), &saved).unwrap();
+            }
+        }
+        (ledger, ticks)
+    }
+}
+
+/// What one endpoint has answered so far.
+#[derive(Default)]
+struct Seen {
+    newest: BTreeMap<String, Value>,
+    /// The first answer to each call in this tick: two readings of the head differ when a block fell between.
+    first: BTreeMap<String, Value>,
+}
+
+impl Seen {
+    fn begin(&mut self) {
+        self.first.clear();
+    }
+
+    fn take(&mut self, line: &Value) {
+        let request = &line["request"];
+        let key = format!(
+            "{} {}",
+            request["method"].as_str().unwrap(),
+            request["params"]
+        );
+        let body = line["body"].clone();
+        self.first
+            .entry(key.clone())
+            .or_insert_with(|| body.clone());
+        self.newest.insert(key, body);
+    }
+
+    fn answer(&self, calls: &[chain::Call]) -> Vec<Reply> {
+        let mut asked = BTreeSet::new();
+        calls
+            .iter()
+            .map(|call| {
+                let key = format!("{} {}", call.method, call.params);
+                let first = self.first.get(&key).filter(|_| asked.insert(key.clone()));
+                let Some(body) = first.or_else(|| self.newest.get(&key)) else {
+                    // Only blocks that the observer never asked for.
+                    assert_eq!(call.method, "condenser_api.get_block");
+                    return Ok(Value::Null);
+                };
+                match body.get("result") {
+                    Some(result) => Ok(result.clone()),
+                    None => Err(RpcFault {
+                        code: body["error"]["code"].as_i64().unwrap(),
+                        message: body["error"]["message"].to_string(),
+                        data: body["error"]["data"].clone(),
+                    }),
+                }
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn real_failovers_come_out_as_they_were() {
+    for name in ["steem", "hive"] {
+        let recording = Recording::open(name);
+        let truth = &recording.truth;
+        for (quorum, restart_every) in [(2, None), (1, None), (2, Some(1)), (2, Some(7))] {
+            let context = format!("{name}, quorum {quorum}, restart every {restart_every:?}");
+            let (ledger, ticks) = recording.replay(quorum, restart_every);
+            let watched = recording.watched();
+            let (old, new) = (recording.old_key(), recording.key(&truth["new_key"]));
+
+            // Slots of the chain.
+            let slots = ledger.slots();
+            assert_eq!(slots.slots, truth["slots"].as_u64().unwrap(), "{context}");
+            assert_eq!(
+                slots.missed,
+                truth["missed_slots"].as_u64().unwrap(),
+                "{context}"
+            );
+            assert_eq!(
+                slots.judged,
+                truth["blocks"][1].as_u64().unwrap(),
+                "{context}"
+            );
+            assert!(ticks.iter().skip(1).all(|t| t.caught_up), "{context}");
+
+            // Every miss, its time and its key.
+            let got: Vec<(Millis, String, Option<PublicKey>)> = ticks
+                .iter()
+                .flat_map(|t| &t.misses)
+                .map(|m| (m.time, m.producer.clone(), m.key))
+                .collect();
+            let want: Vec<(Millis, String, Option<PublicKey>)> = truth["missed_slots_of_watched"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| {
+                    (
+                        millis(m["time"].as_str().unwrap()),
+                        watched.clone(),
+                        Some(old),
+                    )
+                })
+                .collect();
+            assert_eq!(got, want, "{context}");
+
+            // Every block of the watched producer, its time and its key.
+            let mut got: Vec<(u64, Millis)> = ticks.iter().filter_map(|t| t.last_block).collect();
+            got.dedup();
+            let produced = truth["produced_blocks_of_watched"].as_array().unwrap();
+            let mut want: Vec<(u64, Millis)> = produced
+                .iter()
+                .map(|b| {
+                    (
+                        b["block"].as_u64().unwrap(),
+                        millis(b["time"].as_str().unwrap()),
+                    )
+                })
+                .collect();
+            // The block the ledger begins at is not judged: nobody saw its slot come.
+            let first = truth["blocks"][0].as_u64().unwrap();
+            want.retain(|(num, _)| *num > first);
+            assert_eq!(got, want, "{context}");
+            let counts = ledger.figures(&watched).keys;
+            for key in [old, new] {
+                let of_key = produced
+                    .iter()
+                    .filter(|b| b["block"].as_u64().unwrap() > first)
+                    .filter(|b| recording.key(&b["signing_key"]) == key);
+                let counted = counts[&Some(key)];
+                assert_eq!(counted.produced, of_key.count() as u64, "{context}");
+                let misses = if key == old { 2 } else { 0 };
+                assert_eq!(counted.missed, misses, "{context}");
+            }
+            assert_eq!(counts.len(), 2, "no unknown key: {context}");
+
+            // Every block of the span, by whom, when and under which key.
+            let all: BTreeMap<u64, &Value> = truth["all_slots"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|s| Some((s.get("block")?.as_u64()?, s)))
+                .collect();
+            let mut compared = BTreeSet::new();
+            for block in ticks.iter().flat_map(|t| &t.view.blocks) {
+                let Some(slot) = all.get(&block.num) else {
+                    assert!(block.num <= first);
+                    continue;
+                };
+                assert_eq!(block.id.0, slot["id"], "{context}");
+                assert_eq!(
+                    block.time,
+                    millis(slot["time"].as_str().unwrap()),
+                    "{context}"
+                );
+                assert_eq!(block.producer, slot["produced_by"], "{context}");
+                assert_eq!(block.signing_key, Some(recording.key(&slot["signing_key"])));
+                compared.insert(block.num);
+            }
+            assert_eq!(compared.len(), all.len(), "{context}");
+
+            fault_stands_from_the_second_miss_to_the_new_key(&ticks, (old, new), &context);
+        }
+    }
+}
+
+fn fault_stands_from_the_second_miss_to_the_new_key(
+    ticks: &[Tick],
+    (old, new): (PublicKey, PublicKey),
+    context: &str,
+) {
+    let second = ticks
+        .iter()
+        .flat_map(|t| &t.misses)
+        .map(|m| m.time)
+        .max()
+        .unwrap();
+    // A miss counts once the next block stands: the fault is due with the first view beyond it.
+    let due = ticks
+        .iter()
+        .position(|t| t.view.head.time > second)
+        .unwrap();
+    let registered = ticks
+        .iter()
+        .position(|t| t.registered == Some(new))
+        .unwrap();
+    assert!(due < registered);
+    for (n, tick) in ticks.iter().enumerate() {
+        let standing = due <= n && n < registered;
+        let want = if standing {
+            Fault::Yes(FaultClause::Consecutive)
+        } else if n == 0 {
+            Fault::Unknown // nothing judged yet
+        } else {
+            Fault::No
+        };
+        assert_eq!(tick.fault, want, "tick {n}, {context}");
+        assert_eq!(
+            tick.fault_since,
+            standing.then_some(second),
+            "tick {n}, {context}"
+        );
+        if n < registered {
+            assert_eq!(tick.registered, Some(old), "tick {n}, {context}");
+        }
+    }
+    assert!(ticks[due].now - second < 3_000 + 2_000, "{context}");
+}
