@@ -13,9 +13,10 @@ mod tasks;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::actuator::ActuatorSnapshot;
-use crate::clock::Millis;
+use crate::clock::{Millis, Stopwatch};
 use crate::config::Config;
 use crate::watch::Snapshot;
 
@@ -34,7 +35,12 @@ pub struct Metrics {
     pub tasks: Arc<Tasks>,
     process: Mutex<Process>,
     chains: Mutex<BTreeMap<String, CachedChain>>,
+    /// Since the last scrape; `None` before the first.
+    scraped: Mutex<Option<Stopwatch>>,
 }
+
+/// Snapshots are rendered ahead for scrapes at least this frequent.
+const SCRAPED_LATELY: Duration = Duration::from_secs(60);
 
 /// One heartbeat source as the page shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +98,16 @@ impl Metrics {
                 reloaded_at: started_at,
             }),
             chains: Mutex::new(cached_chains(config)),
+            scraped: Mutex::default(),
+        }
+    }
+
+    /// Renders a fresh snapshot's part ahead of the next scrape, if anybody has scraped lately: a scrape then only
+    /// joins what is there.
+    pub fn warm(&self, snapshot: &Arc<Snapshot>) {
+        let lately = lock(&self.scraped).is_some_and(|s| s.elapsed() < SCRAPED_LATELY);
+        if lately && let Some(cached) = lock(&self.chains).get_mut(&snapshot.chain) {
+            cached.refresh(snapshot);
         }
     }
 
@@ -108,6 +124,7 @@ impl Metrics {
     /// The page.
     #[must_use]
     pub fn render(&self, inputs: &Inputs<'_>) -> String {
+        *lock(&self.scraped) = Some(Stopwatch::start());
         let mut own = Bodies::default();
         self.process_lines(&mut own);
         heartbeat_lines(&mut own, inputs.heartbeats);

@@ -20,8 +20,11 @@ use crate::keys::PublicKey;
 use crate::rpc::agree::agree;
 use crate::rpc::{Disagreement, EndpointReport, EndpointSetupError, Pool, View};
 
-/// Chain id and authorities are asked again so often: endpoints move behind load balancers.
-const IDENTITY_EVERY: Millis = 60_000;
+/// Chain id and authorities are asked again after so many block intervals (a minute at 3 s, never less than five
+/// seconds): endpoints move behind load balancers.
+const IDENTITY_INTERVALS: Millis = 20;
+/// See [`IDENTITY_INTERVALS`].
+const IDENTITY_FLOOR: Millis = 5_000;
 /// Authorities that no tick has agreed on yet are asked for again so often.
 const AUTHORITY_RETRY: Millis = 5_000;
 
@@ -211,10 +214,15 @@ impl Watcher {
 
     /// What to ask in this tick.
     fn memory(&mut self, now: Millis) -> Memory {
+        let every = self
+            .plan
+            .interval
+            .saturating_mul(IDENTITY_INTERVALS)
+            .max(IDENTITY_FLOOR);
         let due = |at: Option<Millis>, every: Millis| {
             at.is_none_or(|at| now.saturating_sub(at) >= every || now < at)
         };
-        let identity = due(self.identity_at, IDENTITY_EVERY);
+        let identity = due(self.identity_at, every);
         if identity {
             self.identity_at = Some(now);
         }
@@ -223,11 +231,7 @@ impl Watcher {
             .iter()
             .filter_map(|name| self.pictures.get(*name))
             .any(|picture| picture.active_keys.is_none());
-        let every = if unknown {
-            AUTHORITY_RETRY
-        } else {
-            IDENTITY_EVERY
-        };
+        let every = if unknown { AUTHORITY_RETRY } else { every };
         let authorities = if due(self.authorities_at, every) {
             self.authorities_at = Some(now);
             kept.iter().map(|name| (*name).to_owned()).collect()

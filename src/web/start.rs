@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::app::App;
@@ -13,6 +14,7 @@ use super::control::Control;
 use super::routes::Public;
 use super::security::{Role, Security};
 use super::server::{Handler, Limits, serve};
+use crate::watch::Snapshot;
 
 /// A listener serves these requests before its accept loop counts as stalled.
 const STALL: Duration = Duration::from_secs(15);
@@ -92,6 +94,9 @@ pub async fn start(app: App, limits: Limits) -> Result<Listeners, StartError> {
         );
     }
     let app = Arc::new(app);
+    for snapshots in app.snapshots.values() {
+        tokio::spawn(warm(Arc::clone(&app), snapshots.clone()));
+    }
     let spawn = |listener, security, handler: Arc<dyn Handler>, name: &str| {
         let task = app.metrics.tasks.register(name, STALL);
         tokio::spawn(serve(
@@ -121,6 +126,23 @@ pub async fn start(app: App, limits: Limits) -> Result<Listeners, StartError> {
             ),
         ],
     })
+}
+
+/// Renders each snapshot's metrics as soon as it is there, away from the event loop. Ends with the snapshots or the
+/// process.
+async fn warm(app: Arc<App>, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
+    let mut shutdown = app.shutdown.clone();
+    loop {
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() { return },
+            () = async { let _ = shutdown.wait_for(|stop| *stop).await; } => return,
+        }
+        let (metrics, snapshot) = (
+            Arc::clone(&app.metrics),
+            Arc::clone(&snapshots.borrow_and_update()),
+        );
+        let _ = tokio::task::spawn_blocking(move || metrics.warm(&snapshot)).await;
+    }
 }
 
 async fn bind(listen: &str) -> Result<TcpListener, String> {

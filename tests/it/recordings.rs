@@ -195,7 +195,7 @@ impl Recording {
             let dirty = ledger.dirty_rows();
             rows.extend(dirty.rows.iter().cloned());
             ledger.saved(&dirty);
-            if restart_every.is_some_and(|n| (second as usize + 1) % n == 0) {
+            if restart_every.is_some_and(|n| (second as usize + 1).is_multiple_of(n)) {
                 let saved: Vec<(String, String)> = rows.clone().into_iter().collect();
                 ledger = Ledger::restore(rules.clone(), &saved).unwrap();
             }

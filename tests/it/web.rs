@@ -3,6 +3,7 @@
 mod auth;
 mod control;
 mod harness;
+mod memory;
 mod public;
 mod server;
 mod tls;

@@ -78,6 +78,14 @@ pub fn agree(
     if best.providers < rules.quorum {
         return Err(no_quorum(rules, &votes, best, known));
     }
+    // The quorum's own head may stand still: when one of the same fork is well ahead of it, what the quorum says is
+    // old. A liar can stretch that no further than the slots that really passed since: a moment, not a veto.
+    let newest = best.members.iter().max_by_key(|m| m.seen.head.time);
+    if let Some(newest) = newest.filter(|newest| is_stale(rules, newest, best.top)) {
+        let fresh = best.members.iter().copied();
+        let fresh = votes::providers(fresh.filter(|m| !is_stale(rules, newest, m)));
+        return Err(too_few(rules, &votes, fresh, Some(newest)));
+    }
     // Only a provider with endpoints on both sides makes two groups with a quorum possible.
     for other in &groups[1..] {
         let stands = other.providers >= rules.quorum && !is_stale(rules, best.top, other.top);
