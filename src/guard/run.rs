@@ -101,7 +101,8 @@ impl Guard {
             let Some(key) = seen.state.as_ref().map(|s| s.registered_key) else {
                 continue;
             };
-            if !matches!(seen.fault, Fault::Yes(_)) {
+            // A key that is not configured, or the null key, is an operator's own decision: nothing to ask for.
+            if !matches!(seen.fault, Fault::Yes(_)) || !producer.lists(&key) {
                 standings.remove(&id);
                 continue;
             }
