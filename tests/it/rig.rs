@@ -394,7 +394,7 @@ pub(crate) fn free_ports() -> (u16, u16) {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(97);
-    let mut port = || {
+    let port = || {
         loop {
             let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
             let port = 12_000 + u16::try_from(step % 20_000).expect("small");
