@@ -23,6 +23,7 @@ mod rpc_pool;
 mod rpc_server;
 mod signing;
 mod tidy;
+mod twice;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;
