@@ -38,8 +38,8 @@ const STOP: Duration = Duration::from_secs(10);
 pub struct Options {
     /// How long to hold off when the state file was missing although the configuration says armed.
     pub missing_state_hold: Duration,
-    /// Whether this start is a reload that worked (`config_last_reload_successful`).
-    pub reloaded: bool,
+    /// Whether this start follows a reload, and whether that worked (`config_last_reload_successful`).
+    pub reloaded: Option<bool>,
 }
 
 /// A reload that somebody asked for over HTTP.
@@ -67,13 +67,15 @@ struct LastRequests(Mutex<HashMap<(String, String, PublicKey), Millis>>);
 struct Noted {
     actuator: ActuatorHandle,
     seen: Arc<LastRequests>,
+    /// `actuator.max_alert_age`: what is older asks for nothing.
+    max_age: Millis,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             missing_state_hold: MISSING_STATE_HOLD,
-            reloaded: false,
+            reloaded: None,
         }
     }
 }
@@ -99,8 +101,8 @@ impl App {
         keep::restore(&heartbeats, journal.as_ref()).await?;
 
         let metrics = Arc::new(Metrics::new(&config, started));
-        if options.reloaded {
-            metrics.reloaded(started, Some(&config));
+        if let Some(worked) = options.reloaded {
+            metrics.reloaded(started, worked.then_some(&config));
         }
         let (shutdown, stop) = watch::channel(false);
         let (late_shutdown, late_stop) = watch::channel(false);
@@ -188,6 +190,8 @@ impl App {
                 Arc::new(Noted {
                     actuator: actuator.clone(),
                     seen,
+                    max_age: Millis::try_from(config.actuator.max_alert_age.as_millis())
+                        .unwrap_or(Millis::MAX),
                 }),
             ),
             reload: reload_through(ask),
@@ -239,12 +243,24 @@ impl App {
     }
 
     /// Waits until somebody asks for a reload over HTTP.
-    pub async fn asked(&mut self) -> Asked {
-        match self.asked.recv().await {
-            Some(asked) => asked,
-            // The web room is gone: nobody will ask any more.
-            None => std::future::pending().await,
-        }
+    ///
+    /// # Errors
+    /// When a loop has ended although nobody stopped it (it panicked): the rest would look alive and do half its work.
+    /// End the process, so that its supervisor starts it anew and somebody notices.
+    pub async fn asked(&mut self) -> anyhow::Result<Asked> {
+        let ended = tokio::select! {
+            Some(ended) = self.early.join_next() => ended,
+            Some(ended) = self.late.join_next() => ended,
+            asked = self.asked.recv() => match asked {
+                Some(asked) => return Ok(asked),
+                // The web room is gone: nobody will ask any more, and its end shows in the sets above.
+                None => std::future::pending().await,
+            },
+        };
+        Err(match ended {
+            Ok(()) => anyhow::anyhow!("a loop ended although nobody stopped it"),
+            Err(error) => anyhow::anyhow!("a loop panicked: {error}"),
+        })
     }
 
     /// A reload was tried and the new configuration refused.
@@ -339,8 +355,13 @@ impl Asked {
 // === impl LastRequests ===
 
 impl LastRequests {
-    fn note(&self, request: &Incoming, now: Millis) {
-        if let (Some(fence), Cause::Webhook) = (request.fence, request.cause) {
+    /// Notes that somebody asked. An alert too old to be acted on (a dead Prometheus' alerts, which Alertmanager repeats
+    /// for minutes; a clock gone wrong) asks for nothing and must not keep the guard quiet.
+    fn note(&self, request: &Incoming, max_age: Millis, now: Millis) {
+        let fresh = request
+            .evaluated_at
+            .is_some_and(|at| now.saturating_sub(at) <= max_age);
+        if let (Some(fence), Cause::Webhook, true) = (request.fence, request.cause, fresh) {
             let key = (request.chain.clone(), request.producer.clone(), fence);
             self.lock().insert(key, now);
         }
@@ -369,10 +390,46 @@ impl Intake for Noted {
             // otherwise fill the memory with them.
             for (request, _) in asked.iter().zip(&taken) {
                 if self.actuator.keeps(&request.chain, &request.producer) {
-                    self.seen.note(request, now);
+                    self.seen.note(request, self.max_age, now);
                 }
             }
             Ok(taken)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actuator::Action;
+
+    #[test]
+    fn an_alert_too_old_to_be_acted_on_does_not_keep_the_guard_quiet() {
+        let key = PublicKey::from_bytes([2; 33]);
+        let asked = |evaluated_at| Incoming {
+            chain: "hive".into(),
+            producer: "alice".into(),
+            action: Action::Failover,
+            cause: Cause::Webhook,
+            fence: Some(key),
+            fingerprint: None,
+            labels: Vec::new(),
+            evaluated_at,
+            to: None,
+            override_reason: None,
+        };
+        let now = 1_000_000;
+        for (evaluated_at, heard) in [
+            (Some(now), true),
+            (Some(now - 120_000), true),
+            (Some(now - 120_001), false),
+            (Some(now + 1_000), true),
+            (None, false),
+        ] {
+            let requests = LastRequests::default();
+            requests.note(&asked(evaluated_at), 120_000, now);
+            let last = requests.last("hive", "alice", &key);
+            assert_eq!(last, heard.then_some(now), "{evaluated_at:?}");
+        }
     }
 }

@@ -102,8 +102,15 @@ impl Driver {
                 }
                 () = wake.notified() => self.decide_pending().await,
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    if let Ok(report) = done {
-                        self.note(report).await;
+                    match done {
+                        Ok(report) => self.note(report).await,
+                        // Which attempt it was about is lost with it: better asked or sent once more (the same bytes)
+                        // than never again.
+                        Err(error) => {
+                            tracing::error!(%error, chain, "a request to the endpoints broke off");
+                            self.sending.clear();
+                            self.asking.clear();
+                        }
                     }
                 }
                 () = tokio::time::sleep(IDLE) => self.decide_pending().await,
