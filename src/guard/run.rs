@@ -182,7 +182,10 @@ async fn wait_for_any(snapshots: &mut BTreeMap<String, watch::Receiver<Arc<Snaps
         })
         .collect();
     poll_fn(|context| {
-        if waits.iter_mut().any(|w| w.as_mut().poll(context).is_ready()) {
+        if waits
+            .iter_mut()
+            .any(|w| w.as_mut().poll(context).is_ready())
+        {
             Poll::Ready(())
         } else {
             Poll::Pending

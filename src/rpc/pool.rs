@@ -2,13 +2,14 @@
 //! nothing: [`super::agree`] makes the view.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::agree::{Rules, agree};
+use super::burden::Burden;
 use super::endpoint::{Endpoint, EndpointSetupError};
 use super::failure::failure;
 use super::health::Health;
@@ -21,10 +22,6 @@ use crate::config::ChainConfig;
 
 /// An earlier answer stands in for a silent endpoint for so many intervals at most.
 const CARRY_INTERVALS: Millis = 2;
-/// Blocks asked for in one tick at most.
-const MOST_BLOCKS: usize = 64;
-/// However an endpoint struggles, so many blocks are asked for: the next one, and the one after.
-const FEWEST_BLOCKS: usize = 2;
 
 /// The endpoints of one chain.
 #[derive(Debug)]
@@ -42,8 +39,7 @@ struct Member {
     health: Mutex<Health>,
     /// Set while a tick's request is under way: polls never overlap.
     busy: AtomicBool,
-    /// Blocks it is asked for per tick at most: fewer after an answer that was too large or too slow.
-    most_blocks: AtomicUsize,
+    burden: Burden,
 }
 
 /// Clears [`Member::busy`] however the request ends.
@@ -67,7 +63,7 @@ impl Pool {
                     provider: one.provider.clone(),
                     health: Mutex::new(Health::new()),
                     busy: AtomicBool::new(false),
-                    most_blocks: AtomicUsize::new(MOST_BLOCKS),
+                    burden: Burden::default(),
                 }))
             })
             .collect::<Result<Vec<_>, EndpointSetupError>>()?;
@@ -354,12 +350,13 @@ impl Member {
         chain_id: &str,
     ) -> EndpointReport {
         let _busy = Busy(&self.busy);
-        let memory = self.bearable(memory);
+        let memory = self.burden.bearable(memory);
         let watch = Stopwatch::start();
         let answers = self.endpoint.ask(&chain.survey(&memory)).await;
         let latency = watch.elapsed();
         let blocks = memory.blocks.len();
-        self.learn_burden(blocks, answers.as_ref().err().map(|e| e.outcome));
+        let failed = answers.as_ref().err().map(|e| e.outcome);
+        self.burden.learn(blocks, failed);
         let (clock_offset, read) = match answers {
             Ok(answers) => (
                 answers.clock_offset,
@@ -378,28 +375,6 @@ impl Member {
             latency,
             clock_offset,
         }
-    }
-
-    /// `memory` with no more blocks than the endpoint can deliver: the first ones, for the ledger goes forward.
-    fn bearable(&self, memory: &Memory) -> Memory {
-        let mut memory = memory.clone();
-        memory
-            .blocks
-            .truncate(self.most_blocks.load(Ordering::Relaxed));
-        memory
-    }
-
-    /// A backlog of full blocks can be more than one answer holds, or more than a slow endpoint delivers in time. Asked
-    /// the same again it would fail for ever, so it is asked for half; and for more again once that works.
-    fn learn_burden(&self, asked: usize, failed: Option<RpcOutcome>) {
-        let most = self.most_blocks.load(Ordering::Relaxed);
-        let next = match failed {
-            Some(RpcOutcome::TooLarge | RpcOutcome::Timeout) => (asked / 2).max(FEWEST_BLOCKS),
-            None if asked >= most => most.saturating_mul(2),
-            _ => return,
-        };
-        self.most_blocks
-            .store(next.min(MOST_BLOCKS), Ordering::Relaxed);
     }
 
     /// Counts a request that is no tick.
