@@ -101,15 +101,14 @@ impl Guard {
             let Some(key) = seen.state.as_ref().map(|s| s.registered_key) else {
                 continue;
             };
-            match seen.fault {
-                Fault::Yes(_) => {}
-                Fault::No => {
-                    standings.remove(&id);
-                    continue;
-                }
-                // Not knowing for a tick is no recovery: patience must not begin anew each time the ledger is a block
-                // behind.
-                Fault::Unknown => continue,
+            // A key that is not configured, or the null key, is an operator's own decision: nothing to ask for.
+            if !producer.lists(&key) || seen.fault == Fault::No {
+                standings.remove(&id);
+                continue;
+            }
+            // Not knowing for a tick is no recovery: patience must not begin anew whenever the ledger is a block behind.
+            if seen.fault == Fault::Unknown {
+                continue;
             }
             let fresh = Standing {
                 key,

@@ -31,7 +31,10 @@ async fn until_reason(rig: &Rig, reason: &str) {
 }
 
 async fn ready(rig: &Rig) -> u16 {
-    let url = format!("http://{}/-/ready", rig.app.as_ref().expect("it runs").web_address());
+    let url = format!(
+        "http://{}/-/ready",
+        rig.app.as_ref().expect("it runs").web_address()
+    );
     reqwest::get(url).await.map_or(0, |r| r.status().as_u16())
 }
 
