@@ -18,7 +18,7 @@ use crate::actuator::{
 };
 use crate::alertmanager::{Alertmanagers, Heartbeats, Intake, Webhook, keep};
 use crate::chain;
-use crate::clock::{Millis, now_ms};
+use crate::clock::{Millis, Stopwatch, now_ms};
 use crate::config::Config;
 use crate::guard::{Ears, Guard};
 use crate::keys::PublicKey;
@@ -92,7 +92,9 @@ impl App {
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
         let started = now_ms();
         let config = Arc::new(config);
-        let journal = open_journal(&config.state_file).await?;
+        // In a reload the state file was ours a moment ago: a last connection may still be letting go of it.
+        let patience = options.reloaded.map_or(Duration::ZERO, |_| STOP);
+        let journal = open_journal(&config.state_file, patience).await?;
         let keyrings = load_keys(&config).await?;
 
         let alertmanagers = Arc::new(Alertmanagers::new(&config)?);
@@ -199,7 +201,17 @@ impl App {
             sessions: web::Sessions::default(),
             followers: Arc::new(Semaphore::new(web::FOLLOWERS)),
         };
-        let listeners = web::start(site, web::Limits::default()).await?;
+        let listeners = match web::start(site, web::Limits::default()).await {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                // Whoever starts another configuration instead needs the state file.
+                let _ = shutdown.send(true);
+                finish(&mut early).await;
+                let _ = late_shutdown.send(true);
+                finish(&mut late).await;
+                return Err(error.into());
+            }
+        };
         let (web, control) = (listeners.web, listeners.control);
         early.spawn(listeners.stopped());
         tracing::info!(%web, %control, chains = config.chains.len(), producers = config.producers.len(),
@@ -296,10 +308,18 @@ async fn finish(tasks: &mut JoinSet<()>) {
 }
 
 /// Opens the journal away from the runtime's threads: it may wait for the disk.
-async fn open_journal(path: &Path) -> anyhow::Result<Arc<dyn Journal>> {
-    let path = path.to_owned();
-    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
-    Ok(Arc::new(opened?))
+async fn open_journal(path: &Path, patience: Duration) -> anyhow::Result<Arc<dyn Journal>> {
+    let watch = Stopwatch::start();
+    loop {
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
+        match opened {
+            Err(JournalError::Locked(_)) if watch.elapsed() < patience => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return Ok(Arc::new(opened?)),
+        }
+    }
 }
 
 /// Loads the key files; scrypt takes its time, so away from the runtime's threads.
