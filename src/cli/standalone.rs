@@ -6,21 +6,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use serde_json::json;
 
 use super::CliError;
 use super::client::block_on;
-use crate::actuator::standalone::{Errand, StandaloneError, run};
+use super::follow::Follow;
+use super::operate::Common;
+use crate::actuator::standalone::{self, Errand, StandaloneError};
 use crate::actuator::{OperateError, OperatorCommand, load_keyrings};
 use crate::config::Config;
+use crate::keys::PublicKey;
 use crate::keys::key_file::PassphraseSource;
 
-/// Does `command` and says how it ended; what happens on the way goes to standard error.
-pub(super) fn standalone(
+/// Arming, pinning and the like are done as soon as they are durable.
+const STANDING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The command that the arguments ask for.
+pub(super) fn command(
+    verb: &str,
+    common: &Common,
+    to: Option<PublicKey>,
+    until: Option<jiff::Timestamp>,
+) -> Result<OperatorCommand, CliError> {
+    Ok(OperatorCommand {
+        chain: common.producer.chain.clone(),
+        producer: common.producer.name.clone(),
+        verb: serde_json::from_value(json!(verb))
+            .map_err(|e| CliError::Failed(anyhow!("{verb}: {e}")))?,
+        to,
+        until: until.map(|t| t.as_millisecond()),
+        override_reason: common.override_reason.clone(),
+    })
+}
+
+/// Does `command`; what happens on the way goes to standard error. Says how it ended where there was anything to
+/// follow.
+pub(super) fn run(
     config: &Config,
     command: OperatorCommand,
-    irreversible: bool,
-    timeout: Duration,
-) -> Result<String, CliError> {
+    follow: Option<Follow>,
+) -> Result<Option<String>, CliError> {
+    let switches = command.verb.switches();
+    let (irreversible, timeout) =
+        follow.map_or((false, STANDING_TIMEOUT), |f| (f.irreversible, f.timeout));
     let mut config = config.clone();
     // Only what the command is about: no passphrase is asked for that it does not need.
     config
@@ -41,9 +69,9 @@ pub(super) fn standalone(
     let mut progress = |event: &crate::actuator::EventRecord| {
         eprintln!("{}: {}", event.kind, event.detail);
     };
-    let done = block_on(run(errand, &mut progress))?;
+    let done = block_on(standalone::run(errand, &mut progress))?;
     match done {
-        Ok(text) => Ok(text),
+        Ok(text) => Ok(switches.then_some(text)),
         Err(
             error @ StandaloneError::Operate(
                 OperateError::Invalid(_) | OperateError::UnknownProducer(_),

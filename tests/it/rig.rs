@@ -135,10 +135,6 @@ impl Rig {
         self.start_app().await;
     }
 
-    pub(crate) fn app(&self) -> &App {
-        self.app.as_ref().expect("slotkeeper runs")
-    }
-
     pub(crate) fn config_file(&self) -> PathBuf {
         self.directory.path().join("slotkeeper.yml")
     }
