@@ -20,7 +20,10 @@ use super::types::Verdict;
 use crate::chain;
 use crate::config::Config;
 use crate::rpc::Pool;
-use crate::watch::Watcher;
+use crate::watch::{Snapshot, Watcher};
+
+/// How long to wait for the first agreed view before the command is given without one.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// What to do and how far to follow it.
 pub struct Errand {
@@ -101,29 +104,54 @@ pub async fn run(
         missing_state_hold: MISSING_STATE_HOLD,
     };
     let (handle, drivers) = begin(parts, false).await?;
+    let seen = watcher.subscribe();
     let (stop, stopped) = watch::channel(false);
     let mut loops = tokio::task::JoinSet::new();
     loops.spawn(watcher.run(stopped.clone()));
     for driver in drivers {
         loops.spawn(driver.run(stopped.clone()));
     }
-    let following = follow(&handle, errand.command, errand.irreversible, progress);
+    if errand.command.verb.switches() {
+        first_look(seen, &errand.command.producer, errand.timeout).await;
+    }
+    let mut asked = None;
+    let following = follow(
+        &handle,
+        errand.command,
+        errand.irreversible,
+        &mut asked,
+        progress,
+    );
     let ended = tokio::time::timeout(errand.timeout, following).await;
     // A closed receiver means the loops are gone already.
     let _ = stop.send(true);
     while loops.join_next().await.is_some() {}
+    if let Some(id) = asked {
+        // Not decided in time: the daemon must not find it in the journal and strike when nobody expects it, least of
+        // all beside the same command given again.
+        handle.withdraw(&id).await?;
+    }
     ended.unwrap_or(Err(StandaloneError::Timeout(errand.timeout.as_secs())))
+}
+
+/// Waits a little until the producer's key is agreed: the command is then about that key and no other.
+async fn first_look(mut seen: watch::Receiver<Arc<Snapshot>>, producer: &str, patience: Duration) {
+    let known = seen.wait_for(|s| s.producers.get(producer).is_some_and(|p| p.state.is_some()));
+    // Without an agreed view the interlocks say what is wrong.
+    let _ = tokio::time::timeout(patience.min(FIRST_LOOK), known).await;
 }
 
 async fn follow(
     handle: &ActuatorHandle,
     command: OperatorCommand,
     irreversible: bool,
+    asked: &mut Option<String>,
     progress: &mut (dyn FnMut(&EventRecord) + Send),
 ) -> Result<String, StandaloneError> {
     let switches = command.verb.switches();
     let mut events = handle.events();
     let id = handle.operate(command).await?;
+    *asked = Some(id.clone());
     if !switches {
         return Ok("done".into());
     }
