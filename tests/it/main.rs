@@ -12,6 +12,7 @@ mod devnet;
 mod faults;
 mod fixtures;
 mod key_files;
+mod never;
 mod node_answers;
 mod once;
 mod pipeline;
