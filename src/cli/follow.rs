@@ -80,6 +80,14 @@ pub(super) async fn follow(web: &Client, request_id: &str, what: &str, how: &Fol
     }
 }
 
+/// How a request ended, by its decisions; `None` while it has not.
+pub(super) fn outcome(answer: &Value, what: &str, irreversible: bool) -> Option<String> {
+    match standing(answer, what, irreversible) {
+        Standing::Done(text) | Standing::Failed(text) => Some(text),
+        Standing::Open(_) => None,
+    }
+}
+
 /// What the decisions of one request amount to. The newest counts.
 fn standing(answer: &Value, what: &str, irreversible: bool) -> Standing {
     let newest = answer

@@ -305,7 +305,8 @@ fn standalone(config: &Config, order: &Order<'_>, to: Option<PublicKey>) -> CliR
     let (irreversible, timeout) = order
         .follow
         .map_or((false, STANDING_TIMEOUT), |f| (f.irreversible, f.timeout));
-    let done = super::standalone::standalone(config, command, irreversible, timeout)?;
+    let what = format!("{} {}/{}", order.verb, name.chain, name.name);
+    let done = super::standalone::standalone(config, command, &what, irreversible, timeout)?;
     match &order.follow {
         Some(_) => print(&done),
         None => print(&said_done(order)),

@@ -9,15 +9,17 @@ use anyhow::anyhow;
 
 use super::CliError;
 use super::client::block_on;
-use crate::actuator::standalone::{Errand, StandaloneError, run};
-use crate::actuator::{OperateError, OperatorCommand, load_keyrings};
+use super::follow::outcome;
+use crate::actuator::standalone::{Done, Errand, StandaloneError, run};
+use crate::actuator::{DecisionRecord, OperateError, OperatorCommand, Verdict, load_keyrings};
 use crate::config::Config;
 use crate::keys::key_file::PassphraseSource;
 
-/// Does `command` and says how it ended; what happens on the way goes to standard error.
+/// Does `command` and says how it ended; what happens on the way goes to standard error. `what`: the command in words.
 pub(super) fn standalone(
     config: &Config,
     command: OperatorCommand,
+    what: &str,
     irreversible: bool,
     timeout: Duration,
 ) -> Result<String, CliError> {
@@ -38,12 +40,17 @@ pub(super) fn standalone(
         irreversible,
         timeout,
     };
+    let refuse = Some(Verdict::Refuse.as_str());
     let mut progress = |event: &crate::actuator::EventRecord| {
-        eprintln!("{}: {}", event.kind, event.detail);
+        // A refusal is told in full at the end.
+        if event.verdict.as_deref() != refuse {
+            eprintln!("{}: {}", event.kind, event.detail);
+        }
     };
-    let done = block_on(run(errand, &mut progress))?;
-    match done {
-        Ok(text) => Ok(text),
+    let told = |done: Done| told(&done.decisions, what, irreversible).unwrap_or(done.detail);
+    match block_on(run(errand, &mut progress))? {
+        Ok(done) => Ok(told(done)),
+        Err(StandaloneError::Refused(done)) => Err(CliError::Failed(anyhow!(told(*done)))),
         Err(
             error @ StandaloneError::Operate(
                 OperateError::Invalid(_) | OperateError::UnknownProducer(_),
@@ -51,4 +58,14 @@ pub(super) fn standalone(
         ) => Err(CliError::Usage(anyhow!(error))),
         Err(error) => Err(CliError::Failed(anyhow!(error))),
     }
+}
+
+/// The outcome in the words that the daemon's client uses; `None` where the decisions do not tell it.
+fn told(decisions: &[DecisionRecord], what: &str, irreversible: bool) -> Option<String> {
+    let decisions = serde_json::to_value(decisions).ok()?;
+    outcome(
+        &serde_json::json!({ "decisions": decisions }),
+        what,
+        irreversible,
+    )
 }

@@ -21,6 +21,7 @@ mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_server;
 mod signing;
+mod standalone;
 mod tidy;
 mod tx_broadcast;
 mod tx_sign;
