@@ -37,6 +37,7 @@ pub mod interlocks;
 pub mod journal;
 mod ledger_rows;
 mod lock;
+mod offline;
 mod schema;
 mod shared;
 mod sign;

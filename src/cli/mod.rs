@@ -12,6 +12,7 @@ mod follow;
 mod keys;
 mod operate;
 mod passphrase;
+mod recipe;
 mod run;
 mod standalone;
 mod status;

@@ -260,6 +260,9 @@ fn order(order: &Order<'_>) -> CliResult {
     if common.standalone {
         return standalone(&config, order, to);
     }
+    let chain = config.chain(&producer.chain).ok_or_else(|| {
+        CliError::Usage(anyhow!("chain {} is not in the config", producer.chain))
+    })?;
     let control = Client::control(&config)?;
     let web = Client::web(Some(&config), None)?;
     let file = &common.config.file;
@@ -286,7 +289,7 @@ fn order(order: &Order<'_>) -> CliResult {
                 ))
             })?;
         let what = format!("{} {}/{}", order.verb, name.chain, name.name);
-        follow::follow(&web, request_id, &what, follow).await
+        follow::follow(&web, request_id, &what, follow, chain).await
     })?
 }
 

@@ -12,7 +12,7 @@ use super::client::block_on;
 use super::follow::outcome;
 use crate::actuator::standalone::{Done, Errand, StandaloneError, run};
 use crate::actuator::{DecisionRecord, OperateError, OperatorCommand, Verdict, load_keyrings};
-use crate::config::Config;
+use crate::config::{ChainConfig, Config};
 use crate::keys::key_file::PassphraseSource;
 
 /// Does `command` and says how it ended; what happens on the way goes to standard error. `what`: the command in words.
@@ -23,9 +23,10 @@ pub(super) fn standalone(
     irreversible: bool,
     timeout: Duration,
 ) -> Result<String, CliError> {
-    let mut config = config.clone();
+    let command_chain = command.chain.clone();
+    let mut narrowed = config.clone();
     // Only what the command is about: no passphrase is asked for that it does not need.
-    config
+    narrowed
         .producers
         .retain(|p| p.chain == command.chain && p.name == command.producer);
     let source = |file: Option<&Path>| {
@@ -34,8 +35,8 @@ pub(super) fn standalone(
         PassphraseSource::with_variables(file, |name| std::env::var_os(name), prompt)
     };
     let errand = Errand {
-        keyrings: load_keyrings(&config, &source),
-        config: Arc::new(config),
+        keyrings: load_keyrings(&narrowed, &source),
+        config: Arc::new(narrowed),
         command,
         irreversible,
         timeout,
@@ -47,7 +48,12 @@ pub(super) fn standalone(
             eprintln!("{}: {}", event.kind, event.detail);
         }
     };
-    let told = |done: Done| told(&done.decisions, what, irreversible).unwrap_or(done.detail);
+    let chain = config.chain(&command_chain);
+    let told = |done: Done| {
+        chain
+            .and_then(|chain| told(&done.decisions, what, irreversible, chain))
+            .unwrap_or(done.detail)
+    };
     match block_on(run(errand, &mut progress))? {
         Ok(done) => Ok(told(done)),
         Err(StandaloneError::Refused(done)) => Err(CliError::Failed(anyhow!(told(*done)))),
@@ -61,11 +67,17 @@ pub(super) fn standalone(
 }
 
 /// The outcome in the words that the daemon's client uses; `None` where the decisions do not tell it.
-fn told(decisions: &[DecisionRecord], what: &str, irreversible: bool) -> Option<String> {
+fn told(
+    decisions: &[DecisionRecord],
+    what: &str,
+    irreversible: bool,
+    chain: &ChainConfig,
+) -> Option<String> {
     let decisions = serde_json::to_value(decisions).ok()?;
     outcome(
         &serde_json::json!({ "decisions": decisions }),
         what,
         irreversible,
+        chain,
     )
 }

@@ -15,6 +15,7 @@ use crate::actuator::decide::{Order, Plan, Step, decide};
 use crate::actuator::gather::gather;
 use crate::actuator::handle::name;
 use crate::actuator::journal::{DecisionRecord, Entry, EventRecord, JournalError, RequestStatus};
+use crate::actuator::offline::unsigned;
 use crate::actuator::sign::sign;
 use crate::actuator::types::{Cause, Check, Decision, Reason, Request, Stage, Verdict};
 use crate::actuator::{new_id, rfc3339};
@@ -267,7 +268,14 @@ impl Driver {
             }
             book.count_decision(request, decision.verdict, decision.reason);
         }
-        let record = self.in_words(request, decision, note);
+        let mut record = self.in_words(request, decision, note);
+        if over {
+            let snapshot = Arc::clone(&self.snapshots.borrow());
+            let kept = &self.shared.config;
+            record.unsigned = kept
+                .producer(&request.chain, &request.producer)
+                .and_then(|p| unsigned(&*self.chain, p, request, decision, &snapshot));
+        }
         let said = decided(&record);
         match decision.reason {
             Reason::NoQuorum => {
@@ -311,6 +319,7 @@ impl Driver {
             interlocks: decision.interlocks.clone(),
             attempt: None,
             note,
+            unsigned: None,
         }
     }
 
