@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod actuator;
+mod bad_input;
 mod captures;
 mod commands;
 mod config;
@@ -16,6 +17,7 @@ mod node_answers;
 mod once;
 mod operator;
 mod pipeline;
+mod quorum_lost;
 mod recordings;
 mod rig;
 mod rpc_devnet;
