@@ -11,13 +11,13 @@ setup: ## install Prometheus, Alertmanager and the few tools the tests use (Debi
 	@scripts/setup.sh
 
 demo: setup ## a simulated chain, two nodes, real Prometheus and Alertmanager; the primary crashes; Ctrl-C ends it
-	$(CARGO) run --release --locked -- demo $(ARGS)
+	$(CARGO) run --locked -- demo $(ARGS)
 
 demo-exit: setup ## the same, and end: exit code 0 only if the standby produced
-	$(CARGO) run --release --locked -- demo --exit $(ARGS)
+	$(CARGO) run --locked -- demo --exit $(ARGS)
 
 demo-guard: ## the same without Prometheus: the guard does it alone
-	$(CARGO) run --release --locked -- demo --no-prometheus $(ARGS)
+	$(CARGO) run --locked -- demo --no-prometheus $(ARGS)
 
 test: setup ## every test (TESTS=name picks some)
 	$(CARGO) test --locked $(TESTS)

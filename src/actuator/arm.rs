@@ -1,12 +1,12 @@
 //! Arming: global and per producer, pinned, maintenance; effective = all of them. The state file holds it;
 //! `actuator.armed` in the configuration seeds an empty state file only. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::facts;
 use super::journal::ArmRow;
 use crate::clock::Millis;
-use crate::config::{Config, EndpointConfig, ProducerConfig};
+use crate::config::{Config, ProducerConfig, simulate};
 
 /// The scope of the global row.
 const GLOBAL: &str = "*";
@@ -119,55 +119,5 @@ pub fn may_arm(config: &Config, producer: &ProducerConfig) -> Result<(), String>
     if producer.keys.is_empty() {
         return Err(format!("{name} has no keys configured: it is watched only"));
     }
-    let Some(chain) = config.chain(&producer.chain) else {
-        return Err(format!(
-            "{name}: chain {} is not configured",
-            producer.chain
-        ));
-    };
-    let providers: BTreeSet<&str> = chain
-        .endpoints
-        .iter()
-        .map(|e| e.provider.as_str())
-        .collect();
-    if providers.len() <= 2 && !chain.quorum_explicit {
-        return Err(format!(
-            "chain {} has only {} provider(s): write `quorum: 1` to act on the word of one (if none contradicts it), or add providers",
-            chain.spec.name,
-            providers.len()
-        ));
-    }
-    for node in producer.keys.iter().filter_map(|k| k.node.as_ref()) {
-        let own: BTreeSet<&str> = chain
-            .endpoints
-            .iter()
-            .filter(|e| same_place(e, node))
-            .map(|e| e.provider.as_str())
-            .collect();
-        let left: BTreeSet<&str> = chain
-            .endpoints
-            .iter()
-            .filter(|e| !same_place(e, node))
-            .map(|e| e.provider.as_str())
-            .collect();
-        if !own.is_empty() && left.len() < chain.quorum {
-            return Err(format!(
-                "{name}: when its own node {} dies, {} of the {} providers that must agree are left, so nothing could be done: add endpoints or lower `quorum`",
-                node.label,
-                left.len(),
-                chain.quorum
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Same host and port, whatever the path.
-fn same_place(a: &EndpointConfig, b: &EndpointConfig) -> bool {
-    authority(&a.label) == authority(&b.label)
-}
-
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+    simulate::may_arm_producer(config, producer).map_err(|refusal| refusal.message)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::arm::ArmState;
 use super::attempt::Attempt;
-use super::handle::Incoming;
+use super::incoming::Incoming;
 use super::types::{Action, Cause, Reason, Request, Stage, Verdict};
 use crate::clock::Millis;
 use crate::keys::PublicKey;

@@ -12,7 +12,7 @@ use super::journal::JournalError;
 /// Holds the lock until dropped (or until the process dies, however it dies).
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 // === impl Lock ===
@@ -52,7 +52,15 @@ impl Lock {
         file.set_len(0).map_err(|e| io("write", e))?;
         file.rewind().map_err(|e| io("write", e))?;
         writeln!(file, "{}", std::process::id()).map_err(|e| io("write", e))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child process between fork and exec still holds a copy of the descriptor. The
+        // lock would go with the process anyway, so a failure here changes nothing.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 

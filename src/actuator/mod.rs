@@ -9,7 +9,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`handle`] | the door: requests, operator commands, figures |
+//! | [`handle`], `incoming` | the door: requests, operator commands, figures |
 //! | `facts`, `gather` | the input of a decision, and how it is gathered |
 //! | `decide`, `interlocks`, `target`, `authority` | the decision: pure |
 //! | `attempt` | the state machine of one switch: pure |
@@ -33,6 +33,7 @@ pub mod facts;
 mod fixture;
 mod gather;
 pub mod handle;
+mod incoming;
 pub mod interlocks;
 pub mod journal;
 mod ledger_rows;
@@ -54,9 +55,8 @@ pub use attempt::{Answer, Attempt, Next, Sighting};
 pub use authority::{Authority, Keyring};
 pub use book::{Durations, STAGE_BUCKETS};
 pub use driver::{Driver, Wire};
-pub use handle::{
-    ActuatorHandle, Incoming, OperateError, OperatorCommand, SubmitStatus, Submitted, Verb,
-};
+pub use handle::ActuatorHandle;
+pub use incoming::{Incoming, OperateError, OperatorCommand, SubmitStatus, Submitted, Verb};
 pub use journal::{DecisionRecord, EventRecord, Journal, JournalError};
 pub use ledger_rows::LedgerRows;
 pub use sqlite::SqliteJournal;

@@ -33,6 +33,14 @@ CREATE TABLE arm_state (scope TEXT PRIMARY KEY, armed INTEGER NOT NULL, pinned I
 CREATE TABLE kv (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 ";
 
+/// What a start forgets, so that the file does not grow for ever: all but the newest 100,000 decisions and events, and
+/// finished requests 90 days older than the newest. Attempts are kept: they are the record of what reached the chain.
+const PRUNE: &str = "
+DELETE FROM decisions WHERE n <= (SELECT max(n) - 100000 FROM decisions);
+DELETE FROM events WHERE n <= (SELECT max(n) - 100000 FROM events);
+DELETE FROM requests WHERE status = 'done' AND received_at < (SELECT max(received_at) - 7776000000 FROM requests);
+";
+
 /// Creates the tables in an empty file (`true`), or checks that this program can use what is there (`false`).
 pub(super) fn prepare(db: &mut Connection, path: &str) -> Result<bool, JournalError> {
     let io = |e: rusqlite::Error| {
@@ -67,7 +75,10 @@ pub(super) fn prepare(db: &mut Connection, path: &str) -> Result<bool, JournalEr
         .optional()
         .map_err(io)?;
     match found.as_deref().map(str::parse::<i64>) {
-        Some(Ok(v)) if v == VERSION => Ok(false),
+        Some(Ok(v)) if v == VERSION => {
+            db.execute_batch(PRUNE).map_err(io)?;
+            Ok(false)
+        }
         Some(Ok(found)) if found > VERSION => Err(JournalError::Newer {
             path: path.into(),
             found,
@@ -76,5 +87,44 @@ pub(super) fn prepare(db: &mut Connection, path: &str) -> Result<bool, JournalEr
         _ => Err(JournalError::Io(format!(
             "{path}: no usable schema version in table meta; it is not a slotkeeper state file, or it is damaged"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_forgets_what_is_old_and_never_what_stands() {
+        let mut db = Connection::open_in_memory().expect("opens");
+        assert!(prepare(&mut db, "memory").expect("creates"));
+        let day = 86_400_000_i64;
+        for (id, status, at) in [
+            ("old-done", "done", 0),
+            ("old-pending", "pending", 0),
+            ("young-done", "done", 11 * day),
+            ("newest", "done", 100 * day),
+        ] {
+            db.execute(
+                "INSERT INTO requests VALUES (?1,'c','p','failover','webhook',?2,?3,NULL,'{}')",
+                (id, status, at),
+            )
+            .expect("inserts");
+        }
+        for n in [1_i64, 2, 100_001, 100_002] {
+            let row = "INSERT INTO events VALUES (?1,0,'k','c','p','d','{}')";
+            db.execute(row, [n]).expect("inserts");
+        }
+        assert!(!prepare(&mut db, "memory").expect("opens again"));
+        let names: Vec<String> = db
+            .prepare("SELECT id FROM requests ORDER BY id")
+            .and_then(|mut q| q.query_map([], |r| r.get(0))?.collect())
+            .expect("reads");
+        assert_eq!(names, ["newest", "old-pending", "young-done"]);
+        let left: Vec<i64> = db
+            .prepare("SELECT n FROM events ORDER BY n")
+            .and_then(|mut q| q.query_map([], |r| r.get(0))?.collect())
+            .expect("reads");
+        assert_eq!(left, [100_001, 100_002]);
     }
 }

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::alert_source::NoAlertmanager;
 use super::authority::Keyring;
-use super::handle::{ActuatorHandle, OperateError, OperatorCommand};
+use super::handle::ActuatorHandle;
+use super::incoming::{OperateError, OperatorCommand};
 use super::journal::{DecisionRecord, EventRecord, Journal, JournalError};
 use super::ledger_rows::LedgerRows;
 use super::sqlite::SqliteJournal;

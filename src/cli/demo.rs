@@ -28,7 +28,7 @@ const PATIENCE_ROUNDS: u32 = 5;
 )]
 pub(crate) struct DemoArgs {
     /// Dialect of the simulated chain: steem, hive or blurt.
-    #[arg(long, value_name = "P", default_value = "hive")]
+    #[arg(long, value_name = "P", default_value = "hive", value_parser = simulated)]
     chain: Protocol,
     /// End after the story instead of staying up.
     #[arg(long)]
@@ -45,6 +45,17 @@ pub(crate) struct DemoArgs {
     /// Block interval in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(300..=10_000))]
     interval: u64,
+}
+
+/// A protocol that the devnet can simulate.
+fn simulated(text: &str) -> Result<Protocol, String> {
+    let protocol: Protocol = text.parse().map_err(|e| format!("{e}"))?;
+    match protocol {
+        Protocol::Steem | Protocol::Hive | Protocol::Blurt => Ok(protocol),
+        other => Err(format!(
+            "there is no simulated {other} chain in this version: use steem, hive or blurt"
+        )),
+    }
 }
 
 /// Runs the demo.

@@ -113,21 +113,21 @@ const STATE_HELP: &str = "Exit codes: 0 done, 1 failed or refused, 2 usage or co
 
 /// `CHAIN/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Producer {
-    chain: String,
-    name: String,
+pub(super) struct Producer {
+    pub(super) chain: String,
+    pub(super) name: String,
 }
 
 #[derive(Debug, Args)]
-struct Common {
+pub(super) struct Common {
     /// The producer, as in the config.
     #[arg(value_name = "CHAIN/NAME")]
-    producer: Producer,
+    pub(super) producer: Producer,
     #[command(flatten)]
     config: ConfigArgs,
     /// Pass the interlocks that only warn, and say why; the reason is journaled.
     #[arg(long = "override", value_name = "REASON", value_parser = reason)]
-    override_reason: Option<String>,
+    pub(super) override_reason: Option<String>,
     /// The daemon is dead: take the lock of its state file and act without it.
     #[arg(long)]
     standalone: bool,
@@ -168,9 +168,6 @@ struct MaintenanceArgs {
     #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<jiff::Timestamp>,
 }
-
-/// Arming, pinning and the like are done as soon as they are durable.
-const STANDING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a command asks for, whoever carries it out.
 struct Order<'a> {
@@ -258,11 +255,16 @@ fn order(order: &Order<'_>) -> CliResult {
         None => None,
     };
     if common.standalone {
-        return standalone(&config, order, to);
+        let done = super::standalone::run(
+            &config,
+            super::standalone::command(order.verb, common, to, order.until)?,
+            order.follow,
+        )?;
+        return print(&done.unwrap_or_else(|| said_done(order)));
     }
-    let chain = config.chain(&producer.chain).ok_or_else(|| {
-        CliError::Usage(anyhow!("chain {} is not in the config", producer.chain))
-    })?;
+    let chain = config
+        .chain(&producer.chain)
+        .ok_or_else(|| CliError::Usage(anyhow!("chain {} is not in the config", producer.chain)))?;
     let control = Client::control(&config)?;
     let web = Client::web(Some(&config), None)?;
     let file = &common.config.file;
@@ -291,29 +293,6 @@ fn order(order: &Order<'_>) -> CliResult {
         let what = format!("{} {}/{}", order.verb, name.chain, name.name);
         follow::follow(&web, request_id, &what, follow, chain).await
     })?
-}
-
-fn standalone(config: &Config, order: &Order<'_>, to: Option<PublicKey>) -> CliResult {
-    let name = &order.common.producer;
-    let verb: crate::actuator::Verb = serde_json::from_value(json!(order.verb))
-        .map_err(|e| CliError::Failed(anyhow!("{}: {e}", order.verb)))?;
-    let command = crate::actuator::OperatorCommand {
-        chain: name.chain.clone(),
-        producer: name.name.clone(),
-        verb,
-        to,
-        until: order.until.map(|t| t.as_millisecond()),
-        override_reason: order.common.override_reason.clone(),
-    };
-    let (irreversible, timeout) = order
-        .follow
-        .map_or((false, STANDING_TIMEOUT), |f| (f.irreversible, f.timeout));
-    let what = format!("{} {}/{}", order.verb, name.chain, name.name);
-    let done = super::standalone::standalone(config, command, &what, irreversible, timeout)?;
-    match &order.follow {
-        Some(_) => print(&done),
-        None => print(&said_done(order)),
-    }
 }
 
 fn body(order: &Order<'_>) -> Value {

@@ -6,24 +6,57 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use serde_json::json;
 
 use super::CliError;
 use super::client::block_on;
-use super::follow::outcome;
-use crate::actuator::standalone::{Done, Errand, StandaloneError, run};
+use super::follow::{Follow, outcome};
+use super::operate::Common;
+use crate::actuator::standalone::{self, Done, Errand, StandaloneError};
 use crate::actuator::{DecisionRecord, OperateError, OperatorCommand, Verdict, load_keyrings};
 use crate::config::{ChainConfig, Config};
+use crate::keys::PublicKey;
 use crate::keys::key_file::PassphraseSource;
 
-/// Does `command` and says how it ended; what happens on the way goes to standard error. `what`: the command in words.
-pub(super) fn standalone(
+/// Arming, pinning and the like are done as soon as they are durable.
+const STANDING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The command that the arguments ask for.
+pub(super) fn command(
+    verb: &str,
+    common: &Common,
+    to: Option<PublicKey>,
+    until: Option<jiff::Timestamp>,
+) -> Result<OperatorCommand, CliError> {
+    Ok(OperatorCommand {
+        chain: common.producer.chain.clone(),
+        producer: common.producer.name.clone(),
+        verb: serde_json::from_value(json!(verb))
+            .map_err(|e| CliError::Failed(anyhow!("{verb}: {e}")))?,
+        to,
+        until: until.map(|t| t.as_millisecond()),
+        override_reason: common.override_reason.clone(),
+    })
+}
+
+/// Does `command`; what happens on the way goes to standard error. Says how it ended where there was anything to
+/// follow.
+pub(super) fn run(
     config: &Config,
     command: OperatorCommand,
-    what: &str,
-    irreversible: bool,
-    timeout: Duration,
-) -> Result<String, CliError> {
-    let command_chain = command.chain.clone();
+    follow: Option<Follow>,
+) -> Result<Option<String>, CliError> {
+    let switches = command.verb.switches();
+    let (irreversible, timeout) =
+        follow.map_or((false, STANDING_TIMEOUT), |f| (f.irreversible, f.timeout));
+    let chain = config.chain(&command.chain);
+    let verb = serde_json::to_value(command.verb).unwrap_or_default();
+    let what = format!(
+        "{} {}/{}",
+        verb.as_str().unwrap_or_default(),
+        command.chain,
+        command.producer
+    );
     let mut narrowed = config.clone();
     // Only what the command is about: no passphrase is asked for that it does not need.
     narrowed
@@ -48,14 +81,13 @@ pub(super) fn standalone(
             eprintln!("{}: {}", event.kind, event.detail);
         }
     };
-    let chain = config.chain(&command_chain);
     let told = |done: Done| {
         chain
-            .and_then(|chain| told(&done.decisions, what, irreversible, chain))
+            .and_then(|chain| told(&done.decisions, &what, irreversible, chain))
             .unwrap_or(done.detail)
     };
-    match block_on(run(errand, &mut progress))? {
-        Ok(done) => Ok(told(done)),
+    match block_on(standalone::run(errand, &mut progress))? {
+        Ok(done) => Ok(switches.then(|| told(done))),
         Err(StandaloneError::Refused(done)) => Err(CliError::Failed(anyhow!(told(*done)))),
         Err(
             error @ StandaloneError::Operate(
@@ -75,7 +107,7 @@ fn told(
 ) -> Option<String> {
     let decisions = serde_json::to_value(decisions).ok()?;
     outcome(
-        &serde_json::json!({ "decisions": decisions }),
+        &json!({ "decisions": decisions }),
         what,
         irreversible,
         chain,

@@ -101,7 +101,8 @@ impl Guard {
             let Some(key) = seen.state.as_ref().map(|s| s.registered_key) else {
                 continue;
             };
-            if !matches!(seen.fault, Fault::Yes(_)) {
+            // A key that is not configured, or the null key, is an operator's own decision: nothing to ask for.
+            if !matches!(seen.fault, Fault::Yes(_)) || !producer.lists(&key) {
                 standings.remove(&id);
                 continue;
             }
@@ -164,21 +165,26 @@ impl Guard {
 async fn wait_for_any(snapshots: &mut BTreeMap<String, watch::Receiver<Arc<Snapshot>>>) {
     use std::future::poll_fn;
     use std::pin::pin;
+    use std::task::Poll;
     let mut waits: Vec<_> = snapshots
         .values_mut()
         .map(|receiver| Box::pin(async move { receiver.changed().await.is_ok() }))
         .collect();
     let any = pin!(poll_fn(move |context| {
-        let mut open = false;
-        for wait in &mut waits {
-            match wait.as_mut().poll(context) {
-                std::task::Poll::Ready(true) => return std::task::Poll::Ready(()),
-                std::task::Poll::Ready(false) => {}
-                std::task::Poll::Pending => open = true,
+        // A watcher that is gone publishes nothing any more: its wait is dropped, for it may not be polled again.
+        let mut changed = false;
+        waits.retain_mut(|wait| match wait.as_mut().poll(context) {
+            Poll::Ready(published) => {
+                changed |= published;
+                false
             }
+            Poll::Pending => true,
+        });
+        if changed {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
-        let _ = open;
-        std::task::Poll::Pending
     }));
     any.await;
 }

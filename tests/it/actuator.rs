@@ -256,8 +256,7 @@ async fn no_quorum_waits_and_switches_once_it_is_back() {
     );
     until(&world, "unable", || {
         let state = life.handle.state();
-        let unable = state.borrow().producers.values().all(|p| p.able.is_err());
-        unable
+        state.borrow().producers.values().all(|p| p.able.is_err())
     })
     .await;
     assert_eq!(world.with(|s| s.broadcasts), 0);

@@ -11,10 +11,7 @@ use crate::webhooks::{alert, failover};
 
 /// Posts raw bytes to the webhook.
 async fn deliver(rig: &Rig, token: Option<&str>, body: Vec<u8>) -> (u16, Value) {
-    let url = format!(
-        "http://{}/api/v1/alertmanager",
-        rig.app().control_address()
-    );
+    let url = format!("http://{}/api/v1/alertmanager", rig.app().control_address());
     let mut request = reqwest::Client::new()
         .post(url)
         .header("Content-Type", "application/json")
@@ -67,7 +64,10 @@ async fn every_kind_has_its_code_is_counted_and_loses_nothing() {
     })
     .await;
     rig.until_able().await;
-    let body = failover(&rig.key("A"), ALICE).to_string().into_bytes();
+    // Of an old evaluation: heard, and refused as stale, so that it cannot act later.
+    let old = now_ms() / 1000 - 600;
+    let stale = alert(&rig.key("A"), ALICE, "failover", "firing", old);
+    let body = stale.to_string().into_bytes();
     let token = Some("test-token");
 
     // Nobody is listened to without the token, however good the body.
@@ -80,7 +80,10 @@ async fn every_kind_has_its_code_is_counted_and_loses_nothing() {
     let deep = "[".repeat(100_000).into_bytes();
     assert_eq!(deliver(&rig, token, deep).await.0, 400);
     // One byte above a MiB, a MiB exactly.
-    assert_eq!(deliver(&rig, token, vec![b' '; 1024 * 1024 + 1]).await.0, 413);
+    assert_eq!(
+        deliver(&rig, token, vec![b' '; 1024 * 1024 + 1]).await.0,
+        413
+    );
     let mut full = body.clone();
     full.resize(1024 * 1024, b' ');
     assert_eq!(deliver(&rig, token, full).await.0, 200);
@@ -109,9 +112,7 @@ async fn every_kind_has_its_code_is_counted_and_loses_nothing() {
     // A good alert beside every kind of bad one, and 7 left out by Alertmanager.
     rig.devnet.crash_node("A").expect("crash");
     until_fault(&rig).await;
-    let label = |name: &str, value: Value| {
-        one(&rig, |a| a["labels"][name] = value)
-    };
+    let label = |name: &str, value: Value| one(&rig, |a| a["labels"][name] = value);
     let mut mixed = payload(vec![
         one(&rig, |a| a["status"] = "resolved".into()),
         label("action", "self_destruct".into()),
@@ -124,7 +125,7 @@ async fn every_kind_has_its_code_is_counted_and_loses_nothing() {
         }),
         json!("no alert at all"),
         label("producer", "nobody-we-know".into()),
-        label("chain", "nowhere".into()),
+        label("chain", "elsewhere-net".into()),
         label("team", "with a label of your own".into()),
     ]);
     mixed["truncatedAlerts"] = 7.into();
@@ -144,7 +145,7 @@ async fn every_kind_has_its_code_is_counted_and_loses_nothing() {
             ("ignored", "malformed"),
             ("ignored", "malformed"),
             ("accepted", "ok"),
-            ("ignored", "malformed"),
+            ("accepted", "ok"),
             ("accepted", "ok"),
         ]
     );
@@ -152,21 +153,26 @@ async fn every_kind_has_its_code_is_counted_and_loses_nothing() {
     rig.until("the good one moves production", |r| r.registered() == b)
         .await;
     // Names that are not ours are answered, and refused for good by that name.
-    let unknown = rows[8]["request_id"].as_str().expect("id");
-    let watch = Stopwatch::start();
-    loop {
-        let path = format!("/api/v1/decisions?request_id={unknown}");
-        let decisions = rig.get(&path).await;
-        let newest = &decisions["decisions"][0];
-        if newest["verdict"] == "refuse" && newest["reason"] == "unknown_producer" {
-            break;
+    for row in [&rows[8], &rows[9]] {
+        let unknown = row["request_id"].as_str().expect("id");
+        let watch = Stopwatch::start();
+        loop {
+            let path = format!("/api/v1/decisions?request_id={unknown}");
+            let decisions = rig.get(&path).await;
+            let newest = &decisions["decisions"][0];
+            if newest["verdict"] == "refuse" && newest["reason"] == "unknown_producer" {
+                break;
+            }
+            assert!(watch.elapsed() < PATIENCE, "{row}: {decisions}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(watch.elapsed() < PATIENCE, "{decisions}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // Replayed, byte for byte: answered already.
     let (code, answer) = deliver(&rig, token, body).await;
-    assert_eq!((code, fate(&answer["results"][0])), (200, ("duplicate", "duplicate")));
+    assert_eq!(
+        (code, fate(&answer["results"][0])),
+        (200, ("duplicate", "duplicate"))
+    );
     rig.slots_of_alice(3).await;
     assert_eq!(rig.switches().len(), 1);
 
@@ -188,11 +194,14 @@ async fn every_kind_has_its_code_is_counted_and_loses_nothing() {
     assert_eq!(alerts("ignored", "resolved"), 1.0);
     assert_eq!(alerts("ignored", "not_actionable"), 1.0);
     assert_eq!(alerts("ignored", "missing_label"), 1.0);
-    assert_eq!(alerts("ignored", "malformed"), 6.0);
-    assert_eq!(alerts("accepted", "ok"), 3.0);
+    assert_eq!(alerts("ignored", "malformed"), 5.0);
+    assert_eq!(alerts("accepted", "ok"), 4.0);
     assert_eq!(alerts("duplicate", "duplicate"), 1.0);
-    for never in ["self_destruct", "nobody-we-know", "nowhere"] {
-        assert!(!page.contains(never), "{never} from outside became a series");
+    for never in ["self_destruct", "nobody-we-know", "elsewhere-net"] {
+        assert!(
+            !page.contains(never),
+            "{never} from outside became a series"
+        );
     }
     rig.stop().await;
 }
@@ -219,7 +228,13 @@ async fn a_flood_of_two_thousand_alerts_drowns_no_good_one() {
         })
         .collect();
     let with = |last: Value| payload(noise.iter().cloned().chain([last]).collect());
-    let stale = alert(&rig.key("A"), ALICE, "failover", "firing", now_ms() / 1000 - 600);
+    let stale = alert(
+        &rig.key("A"),
+        ALICE,
+        "failover",
+        "firing",
+        now_ms() / 1000 - 600,
+    );
     let (code, answer) = good(&rig, &with(stale["alerts"][0].clone())).await;
     assert_eq!(code, 200, "{answer}");
     assert_eq!(answer["results"].as_array().map(Vec::len), Some(2000));
@@ -245,7 +260,11 @@ async fn a_flood_of_two_thousand_alerts_drowns_no_good_one() {
     assert_eq!(rig.switches().len(), 1);
     let page = rig.metrics().await;
     assert_eq!(
-        series(&page, "slotkeeper_webhook_requests_total", &["code=\"429\""]),
+        series(
+            &page,
+            "slotkeeper_webhook_requests_total",
+            &["code=\"429\""]
+        ),
         Some(f64::from(refused))
     );
     rig.stop().await;

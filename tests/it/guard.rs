@@ -227,9 +227,7 @@ async fn requests_about_another_key_do_not_hold_the_guard() {
     let b = rig.key("B");
     let watch = Stopwatch::start();
     while rig.registered() != b {
-        let (code, _) = rig
-            .post("/api/v1/alertmanager", &failover(&b, ALICE))
-            .await;
+        let (code, _) = rig.post("/api/v1/alertmanager", &failover(&b, ALICE)).await;
         assert_eq!(code, 200);
         assert!(watch.elapsed() < PATIENCE, "the guard was held");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -293,8 +291,7 @@ async fn silenced(producer: &str, holds: bool, seed: u64) {
             .expect("time")
             .to_string()
     };
-    let equal =
-        |name: &str, value: &str| json!({"name": name, "value": value, "isRegex": false, "isEqual": true});
+    let equal = |name: &str, value: &str| json!({"name": name, "value": value, "isRegex": false, "isEqual": true});
     let silence = json!([{
         "id": "5f1c", "status": {"state": "active"}, "updatedAt": stamp(now_ms() - 60_000),
         "comment": "planned work", "createdBy": "ops",

@@ -7,6 +7,7 @@ mod captures;
 mod commands;
 mod config;
 mod crash;
+mod demo;
 mod deploy;
 mod devnet;
 mod faults;

@@ -114,10 +114,7 @@ async fn disable_then_enable_with_the_active_key() {
     assert_eq!(rig.registered(), NULL);
     assert_eq!(rig.properties(), before);
     until_not_open(&rig).await;
-    refused(
-        &producer(&rig, "disable", &[]).await,
-        "disabled already",
-    );
+    refused(&producer(&rig, "disable", &[]).await, "disabled already");
     let b = rig.key("B");
     done(&producer(&rig, "enable", &["--to", &b, "--override", "repaired"]).await);
     assert_eq!(rig.registered(), b);

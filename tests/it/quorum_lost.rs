@@ -59,7 +59,11 @@ async fn long_without_a_quorum_then_switched_within_two_ticks() {
     while rig.truth().head_num < head + BLOCKS {
         let (code, answer) = rig.post("/api/v1/alertmanager", &body()).await;
         let row = &answer["results"][0];
-        assert_eq!((code, row["status"].as_str()), (200, Some("accepted")), "{answer}");
+        assert_eq!(
+            (code, row["status"].as_str()),
+            (200, Some("accepted")),
+            "{answer}"
+        );
         ids.push(row["request_id"].as_str().expect("id").to_owned());
         assert!(watch.elapsed() < PATIENCE, "the chain stands");
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -68,7 +72,10 @@ async fn long_without_a_quorum_then_switched_within_two_ticks() {
     ids.dedup();
     assert_eq!(ids.len(), 1, "a re-presented request keeps its id");
     let decisions = rig.get("/api/v1/decisions").await;
-    assert_eq!(decisions["decisions"][0]["reason"], "no_quorum", "{decisions}");
+    assert_eq!(
+        decisions["decisions"][0]["reason"], "no_quorum",
+        "{decisions}"
+    );
     // It stays pending between two presentations: none comes from here on.
     assert_eq!(rig.post("/api/v1/alertmanager", &body()).await.0, 200);
     agreed.lock().expect("lock").clear();
@@ -89,9 +96,16 @@ async fn long_without_a_quorum_then_switched_within_two_ticks() {
     };
     let ticks: Vec<_> = {
         let agreed = agreed.lock().expect("lock");
-        agreed.iter().copied().filter(|(_, at)| *at <= signed).collect()
+        agreed
+            .iter()
+            .copied()
+            .filter(|(_, at)| *at <= signed)
+            .collect()
     };
-    let (first, last) = (ticks.first().expect("agreed"), ticks.last().expect("agreed"));
+    let (first, last) = (
+        ticks.first().expect("agreed"),
+        ticks.last().expect("agreed"),
+    );
     assert!(
         last.0 - first.0 < 2,
         "agreed at tick {}, signed at tick {}: {}",

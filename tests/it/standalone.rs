@@ -90,7 +90,10 @@ async fn works_after_the_daemon_was_killed_and_not_while_it_lives() {
     // Armed by the journal: no override is needed for a fault that stands.
     let ran = rig.cli(&with(&["--wait"])).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    progress(&ran, &["decided", "signed", "sent", "effective", "irreversible"]);
+    progress(
+        &ran,
+        &["decided", "signed", "sent", "effective", "irreversible"],
+    );
     assert_eq!(rig.registered(), rig.key("B"));
 
     // The next daemon takes the journal over and has nothing to add.
@@ -117,9 +120,14 @@ async fn what_is_wrong_is_refused_and_nothing_is_sent() {
         assert_eq!(ran.code, Some(2), "{ran:?}");
     }
     let foreign = foreign_key();
-    let ran = rig.cli(&[FAILOVER.as_slice(), &["--to", foreign.as_str()]].concat()).await;
+    let ran = rig
+        .cli(&[FAILOVER.as_slice(), &["--to", foreign.as_str()]].concat())
+        .await;
     assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.err.contains(&rig.key("B")), "it names the keys: {ran:?}");
+    assert!(
+        ran.err.contains(&rig.key("B")),
+        "it names the keys: {ran:?}"
+    );
 
     // No fault: an interlock that warns.
     let ran = rig.cli(&with(&[])).await;

@@ -51,6 +51,27 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("devnet", &["chain", "clock", "hex", "keys"]),
+    // Wires everything; decides nothing.
+    (
+        "app",
+        &[
+            "actuator",
+            "alertmanager",
+            "chain",
+            "clock",
+            "config",
+            "guard",
+            "keys",
+            "metrics",
+            "rpc",
+            "watch",
+            "web",
+        ],
+    ),
+    (
+        "demo",
+        &["app", "chain", "clock", "config", "devnet", "hex", "keys"],
+    ),
 ];
 
 /// Lines of code (tests not counted) that a file may have: a longer one is two ideas.

@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::actuator::Incoming;
 use crate::actuator::alert_source::Standing;
 use crate::actuator::book::{Book, Intake};
 use crate::actuator::facts::Underway;
 use crate::actuator::fixture::{NOW, facts, key, rules, view};
-use crate::actuator::handle::Incoming;
 use crate::actuator::types::Stage;
 use crate::clock::Millis;
 use crate::config::WhenExhausted;

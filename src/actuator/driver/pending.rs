@@ -1,6 +1,7 @@
 //! Decides what is pending: asks Alertmanager where a webhook is behind it, gathers the facts, decides, and carries
 //! out or records the decision.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,9 +63,14 @@ impl Driver {
 
     fn waiting(&self) -> Vec<Pending> {
         let chain = self.chain_name();
+        // A request about a chain that is not ours belongs to no loop; the first one refuses it.
+        let wakes = &self.shared.wakes;
+        let first = wakes.keys().next().is_some_and(|name| name == chain);
+        let ours = |p: &&Pending| {
+            p.request.chain == chain || (first && !wakes.contains_key(&p.request.chain))
+        };
         let book = self.shared.book();
-        let all = book.pending.values();
-        all.filter(|p| p.request.chain == chain).cloned().collect()
+        book.pending.values().filter(ours).cloned().collect()
     }
 
     /// Asks only where the answer can matter: not for requests that are over anyway.
@@ -266,7 +272,7 @@ impl Driver {
             if pending.last == Some(now) {
                 return;
             }
-            book.count_decision(request, decision.verdict, decision.reason);
+            book.count_decision(&self.countable(request), decision.verdict, decision.reason);
         }
         let mut record = self.in_words(request, decision, note);
         if over {
@@ -296,6 +302,20 @@ impl Driver {
         }
         later.push(Entry::Event(event.clone()));
         self.shared.announce(event);
+    }
+
+    /// Names that came from outside and are not ours must not become series without end: they are counted as one.
+    fn countable<'a>(&self, request: &'a Request) -> Cow<'a, Request> {
+        let config = &self.shared.config;
+        if config.producer(&request.chain, &request.producer).is_some() {
+            return Cow::Borrowed(request);
+        }
+        let mut anonymous = request.clone();
+        anonymous.producer.clear();
+        if config.chain(&request.chain).is_none() {
+            anonymous.chain.clear();
+        }
+        Cow::Owned(anonymous)
     }
 
     fn in_words(

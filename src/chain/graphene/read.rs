@@ -185,7 +185,7 @@ pub(super) fn block(spec: &ChainSpec, num: u64, value: &Value) -> Result<Option<
 /// The key that signed a block, recovered from its header. `None` for a header with extensions (version votes, in few
 /// blocks), whose bytes we do not write.
 fn signer(block: &Value) -> Option<PublicKey> {
-    if block.get("extensions")?.as_array()?.first().is_some() {
+    if !block.get("extensions")?.as_array()?.is_empty() {
         return None;
     }
     let header = BlockHeader {

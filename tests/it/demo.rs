@@ -1,0 +1,70 @@
+//! The demo as a stranger runs it: the built binary, its exit code, its lines.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+/// Runs the demo to its end; returns its exit code and its lines.
+async fn demo(args: &[&str]) -> (Option<i32>, Vec<String>) {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
+        .arg("demo")
+        .args(args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("the demo runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    (
+        output.status.code(),
+        text.lines().map(str::to_owned).collect(),
+    )
+}
+
+#[tokio::test]
+async fn the_guard_alone_tells_the_story_in_json_and_exits_with_0() {
+    let (code, lines) = demo(&["--exit", "--json", "--no-prometheus", "--interval", "300"]).await;
+    let events: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
+        .collect();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let names: Vec<&str> = events.iter().filter_map(|e| e["event"].as_str()).collect();
+    for name in [
+        "started",
+        "crashed",
+        "missed",
+        "webhook",
+        "decided",
+        "sent",
+        "included",
+        "effective",
+        "irreversible",
+        "standby_produced",
+        "done",
+    ] {
+        let times = names.iter().filter(|n| **n == name).count();
+        assert_eq!(times, 1, "{name}: {names:?}");
+    }
+    assert!(!names.contains(&"alert_firing"), "there is no Alertmanager");
+    assert_eq!((names[0], names[names.len() - 1]), ("started", "done"));
+    let times: Vec<u64> = events.iter().filter_map(|e| e["t_ms"].as_u64()).collect();
+    assert_eq!(times.len(), events.len());
+    assert!(times.is_sorted(), "{times:?}");
+    for event in &events {
+        assert_eq!(event["chain"], "devnet");
+        assert_eq!(event["producer"], "alice");
+        let about_a_transaction = ["sent", "included", "effective", "irreversible"]
+            .contains(&event["event"].as_str().unwrap_or_default());
+        assert_eq!(event["txid"].is_string(), about_a_transaction, "{event}");
+        let about_a_slot =
+            ["missed", "standby_produced"].contains(&event["event"].as_str().unwrap_or_default());
+        assert_eq!(event["slot"].is_u64(), about_a_slot, "{event}");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_without_a_devnet_is_a_usage_error() {
+    let (code, lines) = demo(&["--exit", "--chain", "antelope"]).await;
+    assert_eq!(code, Some(2), "{lines:?}");
+}
