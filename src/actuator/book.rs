@@ -93,9 +93,6 @@ impl Book {
         new_id: impl FnOnce() -> String,
         registered: Option<(PublicKey, Millis)>,
     ) -> Intake {
-        if let Some(id) = self.duplicate_of(&incoming, registered) {
-            return Intake::Duplicate(id);
-        }
         if let Some(pending) = self
             .pending
             .values_mut()
@@ -107,6 +104,9 @@ impl Book {
             request.fingerprint = incoming.fingerprint.or(request.fingerprint.take());
             request.override_reason = incoming.override_reason.or(request.override_reason.take());
             return Intake::Accepted(Box::new(request.clone()));
+        }
+        if let Some(id) = self.duplicate_of(&incoming, registered) {
+            return Intake::Duplicate(id);
         }
         let request = Request {
             id: new_id(),

@@ -123,10 +123,7 @@ impl ActuatorHandle {
                 )));
             }
         }
-        let fence = self
-            .shared
-            .registered(&command.chain, &command.producer)
-            .map(|(key, _)| key);
+        let fence = self.shared.last_seen(&command.chain, &command.producer);
         let done = self
             .submit(vec![Incoming {
                 chain: command.chain,
@@ -154,6 +151,8 @@ impl ActuatorHandle {
         command: &OperatorCommand,
     ) -> Result<String, OperateError> {
         let now = clock::now_ms();
+        // Two orders at once must not each write back what it read before the other.
+        let _one_at_a_time = self.shared.orders.lock().await;
         let (mut row, kind, detail);
         {
             let book = self.shared.book();
@@ -234,6 +233,7 @@ impl ActuatorHandle {
                 return Err(OperateError::Refused(unfit.join("\n")));
             }
         }
+        let _one_at_a_time = self.shared.orders.lock().await;
         let row = {
             let book = self.shared.book();
             let mut arm = book.arm.clone();
@@ -269,6 +269,21 @@ impl ActuatorHandle {
         self.shared.publish();
         self.shared.wake_all();
         Ok(())
+    }
+
+    /// Takes back a request that is still pending: it will not be acted on, now or by the next process.
+    ///
+    /// # Errors
+    /// When that could not be made durable.
+    pub(super) async fn withdraw(&self, request_id: &str) -> Result<(), JournalError> {
+        let pending = self.shared.book().pending.remove(request_id);
+        match pending {
+            Some(p) => {
+                let entry = Entry::Request(p.request, RequestStatus::Done);
+                self.shared.journal.write(vec![entry]).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// The figures, on every change.

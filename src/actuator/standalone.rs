@@ -151,7 +151,12 @@ pub async fn run(
     while loops.join_next().await.is_some() {}
     // The loops are over, so everything they decided is durable.
     let decisions = match course.request_id {
-        Some(id) => handle.decisions(Some(id), DECISIONS).await?,
+        Some(id) => {
+            // Not decided in time: the daemon must not find it in the journal and strike when nobody expects it, least
+            // of all beside the same command given again.
+            handle.withdraw(&id).await?;
+            handle.decisions(Some(id), DECISIONS).await?
+        }
         None => Vec::new(),
     };
     let seconds = errand.timeout.as_secs();
@@ -177,7 +182,7 @@ enum End {
 }
 
 /// Waits until there is something to decide on: an agreed view, a ledger that has caught up, and a verdict on every
-/// node of the producer. Whoever asks for a failover when the daemon has just died must not be told that no fault is
+/// node of the producer. The command is then about the key that is registered now; and whoever asks for a failover when the daemon has just died must not be told that no fault is
 /// seen, only because nobody has looked yet.
 async fn look_around(
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -197,7 +202,9 @@ async fn look_around(
         let producer = snapshot.producers.get(&command.producer);
         snapshot.agreement.is_ok()
             && snapshot.slots.caught_up
-            && producer.is_some_and(|p| p.nodes.values().all(|node| node.up.is_some()))
+            && producer.is_some_and(|p| {
+                p.state.is_some() && p.nodes.values().all(|node| node.up.is_some())
+            })
     });
     // Whatever is still unknown then has an interlock that says so.
     let _ = tokio::time::timeout(limit.min(LOOK_AROUND), known).await;

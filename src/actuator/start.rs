@@ -136,6 +136,7 @@ pub(super) async fn begin(
         state: watch::Sender::default(),
         events: broadcast::Sender::new(EVENTS),
         ticks: Mutex::default(),
+        orders: tokio::sync::Mutex::default(),
     });
     shared.publish();
     if let Some(difference) = &shared.state.borrow().armed_difference {

@@ -462,10 +462,20 @@ pub(crate) fn series(page: &str, name: &str, labels: &[&str]) -> Option<f64> {
         .and_then(|value| value.parse().ok())
 }
 
-/// Two ports that are free now.
+/// Two ports that are free now and stay so until the process that wants them has started: below the range that the
+/// kernel hands out to connections and to everybody who asks for port 0, and never the same pair twice.
 pub(crate) fn free_ports() -> (u16, u16) {
-    let hold = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (a, b) = (hold(), hold());
-    let port = |l: &std::net::TcpListener| l.local_addr().expect("address").port();
-    (port(&a), port(&b))
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    let port = || {
+        loop {
+            let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+            let port = 12_000 + u16::try_from(step % 20_000).expect("small");
+            if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+    };
+    (port(), port())
 }

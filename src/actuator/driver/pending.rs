@@ -34,6 +34,7 @@ impl Driver {
             return;
         }
         let asked = self.ask_alertmanagers(&waiting).await;
+        self.catch_up().await;
         let snapshot = Arc::clone(&self.snapshots.borrow());
         let mut later = Vec::new();
         for (pending, standing) in waiting.into_iter().zip(asked) {
@@ -203,7 +204,7 @@ impl Driver {
         crash::after("decision");
         crash::after("signed");
         crash::after("before-send");
-        self.send(&attempt);
+        self.send(&attempt, false);
         tracing::warn!(
             chain = request.chain,
             producer = request.producer,
