@@ -39,6 +39,7 @@ pub mod journal;
 mod ledger_rows;
 mod lock;
 mod offline;
+mod place;
 mod schema;
 mod shared;
 mod sign;

@@ -101,24 +101,35 @@ fn read(args: &RunArgs) -> Result<Config, CliError> {
 }
 
 /// One life after another: a reload is a stop and a start within the process, the way every start is tested. What was
-/// under way is resumed from the journal.
+/// under way is resumed from the journal. A configuration that reads well but cannot be started (a port that is taken, a
+/// certificate that is not there) is refused like a broken one: the old one comes back.
 async fn live(args: &RunArgs, mut config: Config) -> CliResult {
-    let mut reloaded = false;
+    let mut before: Option<Config> = None;
+    let mut reloaded = None;
     loop {
         let options = Options {
             reloaded,
             ..Options::default()
         };
-        let mut app = App::start(config.clone(), options)
-            .await
-            .map_err(CliError::Failed)?;
-        let end = until_end(args, &mut app).await?;
+        let mut app = match (App::start(config.clone(), options).await, before.take()) {
+            (Ok(app), _) => app,
+            (Err(error), Some(old)) => {
+                tracing::error!(
+                    "the new configuration cannot be started, so the old one comes back: {error:#}"
+                );
+                config = old;
+                reloaded = Some(false);
+                continue;
+            }
+            (Err(error), None) => return Err(CliError::Failed(error)),
+        };
+        let end = until_end(args, &mut app).await;
         app.stop().await;
-        match end {
+        match end? {
             End::Stop => return Ok(()),
             End::Reload(fresh) => {
-                config = *fresh;
-                reloaded = true;
+                before = Some(std::mem::replace(&mut config, *fresh));
+                reloaded = Some(true);
             }
         }
     }
@@ -134,7 +145,7 @@ async fn until_end(args: &RunArgs, app: &mut App) -> Result<End, CliError> {
     loop {
         let asked: Option<Asked> = tokio::select! {
             _ = hangup.recv() => None,
-            asked = app.asked() => Some(asked),
+            asked = app.asked() => Some(asked.map_err(CliError::Failed)?),
             _ = terminate.recv() => return Ok(End::Stop),
             _ = interrupt.recv() => return Ok(End::Stop),
         };

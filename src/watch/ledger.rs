@@ -332,6 +332,7 @@ impl Ledger {
             missed: self.state.missed_total,
             caught_up: self.now.caught_up,
             judged: self.position().map_or(0, |j| j.block.num),
+            schedule_until: self.state.rounds.newest().map(|s| s.until),
         }
     }
 

@@ -14,6 +14,7 @@ mod faults;
 mod fixtures;
 mod guard;
 mod key_files;
+mod never;
 mod node_answers;
 mod once;
 mod operator;
