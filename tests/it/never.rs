@@ -89,6 +89,18 @@ async fn endpoints_odd_from_the_start() {
         rig.until_able().await;
         rig.devnet.crash_node("A").expect("crash");
         until_moved(&rig).await;
+        if n == 0 {
+            // A block that is refused costs nobody a vote, not for a single tick.
+            let page = rig.metrics().await;
+            let refused: Vec<&str> = page
+                .lines()
+                .filter(|l| {
+                    l.starts_with("slotkeeper_rpc_requests_total{") && l.contains("rpc_error")
+                })
+                .collect();
+            assert_eq!(refused.len(), 3, "{page}");
+            assert!(refused.iter().all(|l| l.ends_with(" 0")), "{refused:?}");
+        }
         rig.stop().await;
     }
 }
