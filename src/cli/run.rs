@@ -15,8 +15,9 @@ use crate::config::{self, Config};
 #[command(
     about = "Run the exporter and actuator",
     long_about = "Watches the configured chains, serves /metrics and the status page, receives Alertmanager webhooks, \
-                  and moves production when every interlock passes.\n\nIt starts disarmed unless the state file says \
-                  otherwise: look at 'slotkeeper status', then 'slotkeeper arm'.\n\nSIGHUP or POST /-/reload reads \
+                  and moves production when every interlock passes.\n\nA fresh one is disarmed: look at 'slotkeeper status', \
+                  rehearse, then 'slotkeeper arm'; the state file remembers it. With actuator.armed: true in the \
+                  configuration a new state file starts armed, after two minutes' hold.\n\nSIGHUP or POST /-/reload reads \
                   the configuration again; a broken one is refused and the old one stays in force. SIGTERM and \
                   Ctrl-C wait for what is in flight.",
     after_help = "Examples:\n  slotkeeper run --config.file slotkeeper.yml\n  slotkeeper run --config.file \

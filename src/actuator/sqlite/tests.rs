@@ -120,6 +120,7 @@ async fn everything_written_is_there_after_reopening() {
         interlocks: vec![],
         attempt: None,
         note: None,
+        unsigned: None,
     };
     let arm = ArmRow {
         scope: "hive/alice".into(),
