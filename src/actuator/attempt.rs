@@ -91,6 +91,28 @@ pub struct Next {
     pub resend: bool,
 }
 
+// === impl Sighting ===
+
+impl Sighting {
+    /// The blocks that endpoints say have it.
+    fn claims(&self) -> impl Iterator<Item = u64> {
+        self.outcomes.iter().filter_map(|o| match o {
+            Outcome::Included { block } | Outcome::Irreversible { block } => Some(*block),
+            _ => None,
+        })
+    }
+
+    /// Most of the endpoints that answered say that an agreed irreversible block has it. One endpoint's word is not
+    /// enough: a liar must not be able to talk a switch away.
+    fn irreversibly_in(&self) -> bool {
+        let Some((last, _)) = self.irreversible else {
+            return false;
+        };
+        let sure = self.claims().filter(|block| *block <= last).count();
+        sure.saturating_mul(2) > self.outcomes.len()
+    }
+}
+
 // === impl Attempt ===
 
 impl Attempt {
@@ -137,14 +159,7 @@ impl Attempt {
         let change = &self.sealed.change;
         let (head, head_time) = seen.head;
         let expiry_passed = head_time > self.sealed.expiry;
-        let in_block = seen
-            .outcomes
-            .iter()
-            .find_map(|o| match o {
-                Outcome::Included { block } | Outcome::Irreversible { block } => Some(*block),
-                _ => None,
-            })
-            .filter(|block| *block <= head);
+        let in_block = seen.claims().find(|block| *block <= head);
         let at_target =
             seen.registered == Some(change.to) && seen.effective.is_none_or(|k| k == change.to);
         let untouched = seen.registered == Some(change.from);
@@ -184,7 +199,10 @@ impl Attempt {
         }
         if self.stage == Stage::Effective {
             let landed = self.block.max(self.effective_block).unwrap_or(head);
-            if seen.irreversible.is_some_and(|(num, _)| num >= landed) {
+            // Not on a tick that shows the old key again (a reorg may have taken it back, and nobody was asked yet) or
+            // shows no key at all.
+            let stands = seen.registered.is_some() && (!untouched || in_block.is_some());
+            if stands && seen.irreversible.is_some_and(|(num, _)| num >= landed) {
                 self.stage = Stage::Irreversible;
                 self.ended_at = Some(seen.now);
             }
@@ -211,8 +229,12 @@ impl Attempt {
         // Irreversible time past the expiry, and an agreed head whose key is not ours: no block of this fork will have
         // it, and if one had it the key has been changed since.
         if seen.registered.is_some() && seen.irreversible.is_some_and(|(_, t)| t > expiry) {
-            if claimed && !untouched {
+            if (claimed && !untouched) || seen.irreversibly_in() {
+                // Somebody changed the key again while nobody of us looked. It was a switch: it starts the rest and
+                // spends budget like any other, and whoever undid it is not fought.
                 self.stage = Stage::Irreversible;
+                self.effective_at.get_or_insert(seen.now);
+                self.effective_time = Some(seen.head.1);
                 self.note = Some("it took effect and the key was changed again".to_owned());
             } else if refused {
                 self.stage = Stage::Failed;
@@ -222,8 +244,10 @@ impl Attempt {
                     "its expiration has passed irreversibly and no agreed block has it".to_owned(),
                 );
             }
-        } else if refused && untouched && !claimed && seen.head.1 > expiry {
-            // Every endpoint refused it every time, and its time is over: nobody has it to include it.
+        } else if refused && untouched && !claimed && self.swaps && seen.head.1 > expiry {
+            // Every endpoint refused it every time, and its time is over: nobody has it to include it. Should a fork
+            // still have it, the chain's own comparison lets only one of two through; where the chain does not compare,
+            // only finality will do.
             self.stage = Stage::Failed;
         }
         if self.stage.is_over() {

@@ -37,6 +37,8 @@ pub(super) struct Pending {
     pub(super) request: Request,
     /// What was journaled and counted last, so that only changes are.
     pub(super) last: Option<(Verdict, Reason)>,
+    /// The journal holds it: a failing write of another presentation does not take it back.
+    pub(super) durable: bool,
 }
 
 /// The key a producer was last seen with.
@@ -93,9 +95,6 @@ impl Book {
         new_id: impl FnOnce() -> String,
         registered: Option<(PublicKey, Millis)>,
     ) -> Intake {
-        if let Some(id) = self.duplicate_of(&incoming, registered) {
-            return Intake::Duplicate(id);
-        }
         if let Some(pending) = self
             .pending
             .values_mut()
@@ -107,6 +106,9 @@ impl Book {
             request.fingerprint = incoming.fingerprint.or(request.fingerprint.take());
             request.override_reason = incoming.override_reason.or(request.override_reason.take());
             return Intake::Accepted(Box::new(request.clone()));
+        }
+        if let Some(id) = self.duplicate_of(&incoming, registered) {
+            return Intake::Duplicate(id);
         }
         let request = Request {
             id: new_id(),
@@ -127,6 +129,7 @@ impl Book {
             Pending {
                 request: request.clone(),
                 last: None,
+                durable: false,
             },
         );
         Intake::Accepted(Box::new(request))

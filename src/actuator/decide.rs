@@ -163,8 +163,9 @@ fn out_of_date(facts: &Facts) -> bool {
     let Some(rules) = &facts.rules else {
         return facts.request.cause == Cause::Operator;
     };
-    facts.request.cause == Cause::Operator
-        && facts.now.saturating_sub(facts.request.received_at) > rules.max_alert_age
+    // Both ways: a clock that was set back must not keep a command alive for hours.
+    let age = facts.now.saturating_sub(facts.request.received_at);
+    facts.request.cause == Cause::Operator && age.saturating_abs() > rules.max_alert_age
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Gathers the facts of one decision from configuration, book and snapshot. No I/O, no clock.
 
 use super::alert_source::Standing;
+use super::attempt::Attempt;
 use super::facts::{Facts, Rules, Seen, Standby, Underway};
 use super::handle::name;
 use super::shared::{Shared, millis};
 use super::types::Request;
 use crate::clock::Millis;
-use crate::config::{ChainConfig, ProducerConfig};
+use crate::config::{ChainConfig, KeyConfig, ProducerConfig};
 use crate::watch::{Fault, NodeHealth, ProducerSnapshot, Readiness, Snapshot};
 
 /// A switch's transaction can enter a block for this long; no cooldown is shorter.
@@ -59,7 +60,7 @@ pub(super) fn gather(
         silence,
         view,
         tick_at: snapshot.tick_at,
-        fault: watched.map_or(Fault::Unknown, |w| w.fault),
+        fault: fault(watched, book.last_switch(&key)),
         consecutive_missed: watched.map_or(0, |w| w.consecutive_missed),
         no_ready_standby_since: watched.and_then(|w| w.no_ready_standby_since),
         others_participation: watched.and_then(|w| w.others_participation),
@@ -106,19 +107,14 @@ fn rules(
     max_alert_age: Millis,
 ) -> Rules {
     let keys = producer.keys.iter().map(|k| {
-        let said = watched.and_then(|w| w.ready.get(&k.signing_key));
+        let ready = ready(k, watched);
         let node = watched.and_then(|w| w.nodes.get(&k.signing_key));
         Standby {
             key: k.signing_key,
-            ready: match said {
-                Some(ready) => ready.clone(),
-                None if k.node.is_some() => Readiness::Unknown,
-                None if k.assume_ready => Readiness::Ready,
-                None => Readiness::NotReady("it has no node and no assume_ready".into()),
-            },
             proven: k.node.is_some()
                 && node.and_then(|n: &NodeHealth| n.up) == Some(true)
-                && said == Some(&Readiness::Ready),
+                && ready == Readiness::Ready,
+            ready,
         }
     });
     Rules {
@@ -133,6 +129,44 @@ fn rules(
         when_exhausted: producer.when_exhausted,
         disable_when: producer.disable_when,
         reenable_manual: producer.reenable_manual,
+    }
+}
+
+fn ready(key: &KeyConfig, watched: Option<&ProducerSnapshot>) -> Readiness {
+    match watched.and_then(|w| w.ready.get(&key.signing_key)) {
+        Some(ready) => ready.clone(),
+        None if key.node.is_some() => Readiness::Unknown,
+        None if key.assume_ready => Readiness::Ready,
+        None => Readiness::NotReady("it has no node and no assume_ready".into()),
+    }
+}
+
+/// How ready the target of an attempt is now.
+pub(super) fn readiness(shared: &Shared, snapshot: &Snapshot, attempt: &Attempt) -> Readiness {
+    let producer = shared.config.producer(&attempt.chain, attempt.producer());
+    let to = attempt.sealed.change.to;
+    let key = producer.and_then(|p| p.keys.iter().find(|k| k.signing_key == to));
+    let watched = snapshot.producers.get(attempt.producer()).map(|w| &**w);
+    match key {
+        Some(key) => ready(key, watched),
+        None => Readiness::NotReady("it is not configured".into()),
+    }
+}
+
+/// The fault, as far as it belongs to the tenure since the last change of key that we know of. The ledger may have
+/// missed that change (a person went back to the old key while nobody looked): then the misses of the tenure before
+/// are no evidence against the key that was chosen anew.
+fn fault(watched: Option<&ProducerSnapshot>, last_switch: Option<Millis>) -> Fault {
+    let Some(watched) = watched else {
+        return Fault::Unknown;
+    };
+    let unseen = last_switch.is_some_and(|at| {
+        watched.tenure_since.is_some_and(|since| since < at)
+            && watched.last_missed.is_some_and(|missed| missed <= at)
+    });
+    match watched.fault {
+        Fault::Yes(_) if unseen => Fault::No,
+        fault => fault,
     }
 }
 

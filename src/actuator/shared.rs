@@ -31,6 +31,8 @@ pub(super) struct Shared {
     /// Why a producer's setup may not be armed; computed once.
     pub(super) fit: BTreeMap<Name, Result<(), String>>,
     pub(super) ticks: Mutex<BTreeMap<String, Millis>>,
+    /// Held while an order about arming is read, made durable and taken in.
+    pub(super) orders: tokio::sync::Mutex<()>,
 }
 
 // === impl Shared ===
@@ -63,6 +65,16 @@ impl Shared {
         let view = snapshot.agreement.as_ref().ok()?;
         let agreed = view.producers.get(producer).filter(|p| !p.settling)?;
         Some((agreed.state.as_ref()?.registered_key, view.head.time))
+    }
+
+    /// The registered key that a person who speaks now has before his eyes: the agreed one, else the last that was.
+    pub(super) fn last_seen(&self, chain: &str, producer: &str) -> Option<PublicKey> {
+        if let Some((key, _)) = self.registered(chain, producer) {
+            return Some(key);
+        }
+        let snapshot = Arc::clone(&self.snapshots.get(chain)?.borrow());
+        let watched = snapshot.producers.get(producer)?;
+        Some(watched.state.as_ref()?.registered_key)
     }
 
     /// A key as its chain writes it.

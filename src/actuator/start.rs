@@ -87,6 +87,7 @@ pub(super) async fn begin(
                     Pending {
                         request,
                         last: None,
+                        durable: true,
                     },
                 );
             }
@@ -136,6 +137,7 @@ pub(super) async fn begin(
         state: watch::Sender::default(),
         events: broadcast::Sender::new(EVENTS),
         ticks: Mutex::default(),
+        orders: tokio::sync::Mutex::default(),
     });
     shared.publish();
     if let Some(difference) = &shared.state.borrow().armed_difference {

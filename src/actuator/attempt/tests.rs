@@ -157,8 +157,60 @@ fn it_expires_only_when_irreversibly_past() {
 #[test]
 fn one_endpoint_claiming_inclusion_cannot_keep_it_open_for_ever() {
     let mut a = attempt(true);
-    a.advance(&said(111, 1, Outcome::Included { block: 90 }));
+    a.advance(&Sighting {
+        outcomes: vec![
+            Outcome::Included { block: 90 },
+            Outcome::Unknown,
+            Outcome::Unknown,
+        ],
+        ..seen(111, 1)
+    });
     assert_eq!((a.stage, a.open), (Stage::Expired, false));
+}
+
+#[test]
+fn a_switch_that_was_undone_while_nobody_looked_was_a_switch() {
+    // We died after sending; it was included; a person went back to the old key; we are back after the expiry.
+    let mut a = attempt(true);
+    a.advance(&Sighting {
+        outcomes: vec![
+            Outcome::Irreversible { block: 90 },
+            Outcome::Irreversible { block: 90 },
+            Outcome::Unknown,
+        ],
+        ..seen(111, 1)
+    });
+    assert_eq!((a.stage, a.open), (Stage::Irreversible, false));
+    assert_eq!(a.effective_time, Some(111_000), "it starts the rest");
+    assert!(a.spends_budget());
+}
+
+#[test]
+fn a_reorg_is_not_overlooked_on_the_tick_that_finality_catches_up() {
+    let mut a = attempt(true);
+    a.advance(&said(72, 2, Outcome::Unknown));
+    assert_eq!(a.stage, Stage::Effective);
+    // Finality jumps past block 72, but on a fork without it; nobody has been asked about the transaction yet.
+    a.advance(&seen(90, 1));
+    assert_eq!(a.stage, Stage::Effective);
+    let unread = Sighting {
+        registered: None,
+        ..seen(91, 1)
+    };
+    a.advance(&unread);
+    assert_eq!(a.stage, Stage::Effective, "no key was read");
+    let next = a.advance(&said(92, 1, Outcome::Unknown));
+    assert_eq!((a.stage, next.resend), (Stage::Sent, true));
+}
+
+#[test]
+fn refused_by_all_is_no_proof_where_the_chain_does_not_compare() {
+    let mut a = attempt(false);
+    a.note_answers(71_000, &[Answer::Refused(Rejection::ReferenceBlock)]);
+    a.advance(&seen(101, 1));
+    assert_eq!((a.stage, a.open), (Stage::Signed, true));
+    a.advance(&seen(111, 1));
+    assert_eq!((a.stage, a.open), (Stage::Failed, false));
 }
 
 #[test]

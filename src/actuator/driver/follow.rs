@@ -24,6 +24,7 @@ impl Driver {
                 .cloned()
                 .collect()
         };
+        self.save_again().await;
         for mut attempt in unfinished {
             self.ask_about(&attempt);
             let Some(seen) = self.sighting(&attempt, snapshot) else {
@@ -35,7 +36,56 @@ impl Driver {
                 self.keep(&before, &attempt).await;
             }
             if next.resend {
-                self.send(&attempt);
+                self.send(&attempt, true);
+            }
+            if attempt.swaps && attempt.lapsed(seen.head.1, seen.registered) {
+                self.reconsider(&attempt).await;
+            }
+        }
+    }
+
+    /// The request behind a lapsed attempt waits again: where the chain compares, it may be signed again with the same
+    /// keys without waiting for finality, which can stall.
+    async fn reconsider(&self, attempt: &Attempt) {
+        let request = {
+            let mut book = self.shared.book();
+            let found = book.acting.get(&attempt.request_id);
+            // An operator is told how it ended and decides for himself.
+            let Some(request) = found.filter(|r| r.cause != Cause::Operator).cloned() else {
+                return;
+            };
+            book.acting.remove(&request.id);
+            let pending = Pending {
+                request: request.clone(),
+                last: None,
+                durable: true,
+            };
+            book.pending.insert(request.id.clone(), pending);
+            request
+        };
+        let entry = Entry::Request(request, RequestStatus::Pending);
+        if let Err(error) = self.shared.journal.write(vec![entry]).await {
+            // It is pending in memory; after a crash its expiry brings it back.
+            tracing::error!(%error, attempt = attempt.id, "a request could not be journaled as pending");
+        }
+    }
+
+    /// What the journal did not take must get there: a row that still says `open` would refuse the next switch.
+    async fn save_again(&mut self) {
+        let unsaved: Vec<Attempt> = {
+            let book = self.shared.book();
+            let all = book.attempts.values().flatten();
+            all.filter(|a| self.unsaved.contains(&a.id))
+                .cloned()
+                .collect()
+        };
+        // Closed ones first: an open one may wait for their place.
+        let (open, closed): (Vec<_>, Vec<_>) = unsaved.into_iter().partition(|a| a.open);
+        for attempt in closed.into_iter().chain(open) {
+            let id = attempt.id.clone();
+            let entry = Entry::Attempt(Box::new(attempt));
+            if self.shared.journal.write(vec![entry]).await.is_ok() {
+                self.unsaved.remove(&id);
             }
         }
     }
@@ -125,8 +175,11 @@ impl Driver {
         }
         let written = self.shared.journal.write(entries).await;
         if let Err(error) = written {
-            // The chain is the truth; the next start finds out again.
+            // The chain is the truth; the next tick tries again, the next start finds out again.
             tracing::error!(%error, attempt = after.id, "a stage could not be journaled");
+            self.unsaved.insert(after.id.clone());
+        } else {
+            self.unsaved.remove(&after.id);
         }
         {
             let mut book = self.shared.book();
@@ -137,6 +190,7 @@ impl Driver {
                     Pending {
                         request,
                         last: None,
+                        durable: true,
                     },
                 );
             }

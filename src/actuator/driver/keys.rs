@@ -36,8 +36,14 @@ impl Driver {
                 continue;
             }
             let last = book.attempts_of(&id).next_back();
+            // Ours only when it is this very change: from the key before, and drafted in its tenure. A person may have
+            // gone somewhere else and come back to a key that we once set.
             let ours = last.is_some_and(|a| {
-                a.sealed.change.to == key && !matches!(a.stage, Stage::Expired | Stage::Failed)
+                a.sealed.change.to == key
+                    && !matches!(a.stage, Stage::Expired | Stage::Failed)
+                    && before.as_ref().is_none_or(|before| {
+                        a.sealed.change.from == before.key && a.drafted_at >= before.since
+                    })
             });
             let reorg = last.is_some_and(|a| a.sealed.change.from == key && !a.stage.is_over());
             if reorg {

@@ -53,7 +53,13 @@ pub(super) fn stale_alert(f: &Facts, _: &Choice) -> Said {
         return deny("the request does not say when its alert was evaluated");
     };
     let age = f.now.saturating_sub(at);
-    if age > rules.max_alert_age {
+    if age < rules.max_alert_age.saturating_neg() {
+        // Else it would never grow old, and could be replayed for ever.
+        deny(format!(
+            "evaluated {} s in the future: check the clocks of Prometheus and of this host",
+            age.saturating_neg() / 1000
+        ))
+    } else if age > rules.max_alert_age {
         deny(format!(
             "last evaluated {} s ago, more than the {} s allowed",
             age / 1000,

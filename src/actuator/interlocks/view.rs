@@ -24,7 +24,10 @@ pub(super) fn no_quorum(f: &Facts, _: &Choice) -> Said {
 pub(super) fn stale_view(f: &Facts, _: &Choice) -> Said {
     with(f, |v, rules| {
         let age = f.now.saturating_sub(v.observed_at);
-        if age > rules.max_view_age {
+        if age < rules.max_view_age.saturating_neg() {
+            // A view that stands still would otherwise look fresh until the clock has caught up.
+            deny("the local clock has jumped back since the view was taken: waiting for the next")
+        } else if age > rules.max_view_age {
             deny(format!(
                 "the agreed view is {age} ms old, more than the {} ms allowed",
                 rules.max_view_age

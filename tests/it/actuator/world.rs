@@ -226,6 +226,8 @@ fn snapshot(s: &State) -> Snapshot {
             why: "refused".into(),
         })
     };
+    all.slots.judged = s.head;
+    all.slots.schedule_until = Some(s.head + 21);
     all.quorum = 1;
     all.providers = 1;
     all.producers = [("alice".to_owned(), Arc::new(alice(s, state)))].into();
@@ -345,11 +347,16 @@ pub(super) struct Life {
 }
 
 pub(super) fn config(dir: &Path) -> Config {
-    let keys: Vec<String> = (1..=3)
+    config_of(dir, "alice", &[1, 2, 3])
+}
+
+pub(super) fn config_of(dir: &Path, producer: &str, keys: &[u8]) -> Config {
+    let keys: Vec<String> = keys
+        .iter()
         .map(|n| {
             format!(
                 "{{signing_key: \"{}\", assume_ready: true}}",
-                key(n).to_text("STM")
+                key(*n).to_text("STM")
             )
         })
         .collect();
@@ -362,7 +369,7 @@ chains:
     endpoints: [{{url: \"https://api.example.org\"}}]
 producers:
   - chain: steem
-    name: alice
+    name: {producer}
     keys: [{}]
     authority: [{{method: witness_set_properties, key_files: [k.pem]}}]
 actuator: {{armed: true}}
