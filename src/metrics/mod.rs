@@ -171,18 +171,19 @@ impl Metrics {
         let mut actuator = lock(&self.actuator);
         actuator.refresh(inputs.actuator);
         let mut chains = lock(&self.chains);
+        let mut moving = Bodies::default();
         for snapshot in inputs.snapshots {
-            chain::render_ages(&mut own, snapshot, inputs.now);
+            chain::render_ages(&mut moving, snapshot, inputs.now);
             if let Some(cached) = chains.get_mut(&snapshot.chain) {
                 cached.refresh(snapshot);
             }
-            own.put(
+            moving.put(
                 Name::TaskLastTick,
                 &[&watch_task(&snapshot.chain)],
                 seconds(snapshot.tick_at),
             );
         }
-        let mut parts = vec![&own, &actuator.bodies];
+        let mut parts = vec![&own, &actuator.bodies, &moving];
         parts.extend(
             inputs
                 .snapshots
