@@ -18,7 +18,7 @@ use crate::actuator::{
 };
 use crate::alertmanager::{Alertmanagers, Heartbeats, Intake, Webhook, keep};
 use crate::chain;
-use crate::clock::{Millis, now_ms};
+use crate::clock::{Millis, Stopwatch, now_ms};
 use crate::config::Config;
 use crate::guard::{Ears, Guard};
 use crate::keys::PublicKey;
@@ -38,8 +38,8 @@ const STOP: Duration = Duration::from_secs(10);
 pub struct Options {
     /// How long to hold off when the state file was missing although the configuration says armed.
     pub missing_state_hold: Duration,
-    /// Whether this start is a reload that worked (`config_last_reload_successful`).
-    pub reloaded: bool,
+    /// Whether this start follows a reload, and whether that worked (`config_last_reload_successful`).
+    pub reloaded: Option<bool>,
 }
 
 /// A reload that somebody asked for over HTTP.
@@ -67,13 +67,15 @@ struct LastRequests(Mutex<HashMap<(String, String, PublicKey), Millis>>);
 struct Noted {
     actuator: ActuatorHandle,
     seen: Arc<LastRequests>,
+    /// `actuator.max_alert_age`: what is older asks for nothing.
+    max_age: Millis,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             missing_state_hold: MISSING_STATE_HOLD,
-            reloaded: false,
+            reloaded: None,
         }
     }
 }
@@ -90,7 +92,9 @@ impl App {
     pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
         let started = now_ms();
         let config = Arc::new(config);
-        let journal = open_journal(&config.state_file).await?;
+        // In a reload the state file was ours a moment ago: a last connection may still be letting go of it.
+        let patience = options.reloaded.map_or(Duration::ZERO, |_| STOP);
+        let journal = open_journal(&config.state_file, patience).await?;
         let keyrings = load_keys(&config).await?;
 
         let alertmanagers = Arc::new(Alertmanagers::new(&config)?);
@@ -99,8 +103,8 @@ impl App {
         keep::restore(&heartbeats, journal.as_ref()).await?;
 
         let metrics = Arc::new(Metrics::new(&config, started));
-        if options.reloaded {
-            metrics.reloaded(started, Some(&config));
+        if let Some(worked) = options.reloaded {
+            metrics.reloaded(started, worked.then_some(&config));
         }
         let (shutdown, stop) = watch::channel(false);
         let (late_shutdown, late_stop) = watch::channel(false);
@@ -188,6 +192,8 @@ impl App {
                 Arc::new(Noted {
                     actuator: actuator.clone(),
                     seen,
+                    max_age: Millis::try_from(config.actuator.max_alert_age.as_millis())
+                        .unwrap_or(Millis::MAX),
                 }),
             ),
             reload: reload_through(ask),
@@ -195,7 +201,17 @@ impl App {
             sessions: web::Sessions::default(),
             followers: Arc::new(Semaphore::new(web::FOLLOWERS)),
         };
-        let listeners = web::start(site, web::Limits::default()).await?;
+        let listeners = match web::start(site, web::Limits::default()).await {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                // Whoever starts another configuration instead needs the state file.
+                let _ = shutdown.send(true);
+                finish(&mut early).await;
+                let _ = late_shutdown.send(true);
+                finish(&mut late).await;
+                return Err(error.into());
+            }
+        };
         let (web, control) = (listeners.web, listeners.control);
         early.spawn(listeners.stopped());
         tracing::info!(%web, %control, chains = config.chains.len(), producers = config.producers.len(),
@@ -239,12 +255,24 @@ impl App {
     }
 
     /// Waits until somebody asks for a reload over HTTP.
-    pub async fn asked(&mut self) -> Asked {
-        match self.asked.recv().await {
-            Some(asked) => asked,
-            // The web room is gone: nobody will ask any more.
-            None => std::future::pending().await,
-        }
+    ///
+    /// # Errors
+    /// When a loop has ended although nobody stopped it (it panicked): the rest would look alive and do half its work.
+    /// End the process, so that its supervisor starts it anew and somebody notices.
+    pub async fn asked(&mut self) -> anyhow::Result<Asked> {
+        let ended = tokio::select! {
+            Some(ended) = self.early.join_next() => ended,
+            Some(ended) = self.late.join_next() => ended,
+            asked = self.asked.recv() => match asked {
+                Some(asked) => return Ok(asked),
+                // The web room is gone: nobody will ask any more, and its end shows in the sets above.
+                None => std::future::pending().await,
+            },
+        };
+        Err(match ended {
+            Ok(()) => anyhow::anyhow!("a loop ended although nobody stopped it"),
+            Err(error) => anyhow::anyhow!("a loop panicked: {error}"),
+        })
     }
 
     /// A reload was tried and the new configuration refused.
@@ -280,10 +308,18 @@ async fn finish(tasks: &mut JoinSet<()>) {
 }
 
 /// Opens the journal away from the runtime's threads: it may wait for the disk.
-async fn open_journal(path: &Path) -> anyhow::Result<Arc<dyn Journal>> {
-    let path = path.to_owned();
-    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
-    Ok(Arc::new(opened?))
+async fn open_journal(path: &Path, patience: Duration) -> anyhow::Result<Arc<dyn Journal>> {
+    let watch = Stopwatch::start();
+    loop {
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&path)).await?;
+        match opened {
+            Err(JournalError::Locked(_)) if watch.elapsed() < patience => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return Ok(Arc::new(opened?)),
+        }
+    }
 }
 
 /// Loads the key files; scrypt takes its time, so away from the runtime's threads.
@@ -350,8 +386,13 @@ impl Asked {
 // === impl LastRequests ===
 
 impl LastRequests {
-    fn note(&self, request: &Incoming, now: Millis) {
-        if let (Some(fence), Cause::Webhook) = (request.fence, request.cause) {
+    /// Notes that somebody asked. An alert too old to be acted on (a dead Prometheus' alerts, which Alertmanager repeats
+    /// for minutes; a clock gone wrong) asks for nothing and must not keep the guard quiet.
+    fn note(&self, request: &Incoming, max_age: Millis, now: Millis) {
+        let fresh = request
+            .evaluated_at
+            .is_some_and(|at| now.saturating_sub(at) <= max_age);
+        if let (Some(fence), Cause::Webhook, true) = (request.fence, request.cause, fresh) {
             let key = (request.chain.clone(), request.producer.clone(), fence);
             self.lock().insert(key, now);
         }
@@ -380,10 +421,46 @@ impl Intake for Noted {
             // otherwise fill the memory with them.
             for (request, _) in asked.iter().zip(&taken) {
                 if self.actuator.keeps(&request.chain, &request.producer) {
-                    self.seen.note(request, now);
+                    self.seen.note(request, self.max_age, now);
                 }
             }
             Ok(taken)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actuator::Action;
+
+    #[test]
+    fn an_alert_too_old_to_be_acted_on_does_not_keep_the_guard_quiet() {
+        let key = PublicKey::from_bytes([2; 33]);
+        let asked = |evaluated_at| Incoming {
+            chain: "hive".into(),
+            producer: "alice".into(),
+            action: Action::Failover,
+            cause: Cause::Webhook,
+            fence: Some(key),
+            fingerprint: None,
+            labels: Vec::new(),
+            evaluated_at,
+            to: None,
+            override_reason: None,
+        };
+        let now = 1_000_000;
+        for (evaluated_at, heard) in [
+            (Some(now), true),
+            (Some(now - 120_000), true),
+            (Some(now - 120_001), false),
+            (Some(now + 1_000), true),
+            (None, false),
+        ] {
+            let requests = LastRequests::default();
+            requests.note(&asked(evaluated_at), 120_000, now);
+            let last = requests.last("hive", "alice", &key);
+            assert_eq!(last, heard.then_some(now), "{evaluated_at:?}");
+        }
     }
 }

@@ -72,6 +72,19 @@ impl ArmState {
         self.rows.insert(row.scope.clone(), row);
     }
 
+    /// Adds what `row` forbids to what holds, and allows nothing.
+    pub(super) fn restrict(&mut self, row: &ArmRow) {
+        let held = self.rows.entry(row.scope.clone()).or_insert(ArmRow {
+            scope: row.scope.clone(),
+            armed: true,
+            pinned: false,
+            maintenance_until: None,
+        });
+        held.armed &= row.armed;
+        held.pinned |= row.pinned;
+        held.maintenance_until = held.maintenance_until.max(row.maintenance_until);
+    }
+
     /// What holds for a producer. `fit` is [`may_arm`]'s answer: an unfit setup is never armed, whatever was said.
     #[must_use]
     pub fn effective(

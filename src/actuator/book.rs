@@ -37,6 +37,8 @@ pub(super) struct Pending {
     pub(super) request: Request,
     /// What was journaled and counted last, so that only changes are.
     pub(super) last: Option<(Verdict, Reason)>,
+    /// The journal holds it: a failing write of another presentation does not take it back.
+    pub(super) durable: bool,
 }
 
 /// The key a producer was last seen with.
@@ -127,6 +129,7 @@ impl Book {
             Pending {
                 request: request.clone(),
                 last: None,
+                durable: false,
             },
         );
         Intake::Accepted(Box::new(request))

@@ -1,6 +1,7 @@
 //! One loop per chain: on every snapshot it follows the attempts under way and decides what is pending, at once when
 //! a request comes in. The only place that broadcasts, and only what the journal holds.
 
+mod blind;
 mod follow;
 mod keys;
 mod pending;
@@ -107,8 +108,15 @@ impl Driver {
                 }
                 () = wake.notified() => self.look().await,
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    if let Ok(report) = done {
-                        self.note(report).await;
+                    match done {
+                        Ok(report) => self.note(report).await,
+                        // Which attempt it was about is lost with it: better asked or sent once more (the same bytes)
+                        // than never again.
+                        Err(error) => {
+                            tracing::error!(%error, chain, "a request to the endpoints broke off");
+                            self.sending.clear();
+                            self.asking.clear();
+                        }
                     }
                 }
                 () = tokio::time::sleep(IDLE) => self.look().await,
@@ -262,8 +270,9 @@ impl Driver {
         self.shared.publish();
     }
 
-    /// Able = the journal takes writes, there is a fresh agreed view, and a change away from the current key can be
-    /// signed (to whichever listed key: no method's authority depends on the new key).
+    /// Able = the journal takes writes, there is a fresh agreed view, a fault would be seen in it ([`blind`]), and a
+    /// change away from the current key can be signed (to whichever listed key: no method's authority depends on the
+    /// new key).
     fn able(&self, snapshot: &Snapshot, producer: &str, now: Millis) -> Result<(), String> {
         if !self.shared.journal.writable() {
             return Err("the journal cannot be written".into());
@@ -281,6 +290,10 @@ impl Driver {
         let Some(state) = view.producers.get(producer).and_then(|p| p.state.as_ref()) else {
             return Err("the agreed view does not have the producer".into());
         };
+        let interval = self.chain.spec().block_interval;
+        if let Some(why) = blind::blind(snapshot, view, producer, interval, now) {
+            return Err(why);
+        }
         let Some(keyring) = self.shared.keyrings.get(&name(chain, producer)) else {
             return Err("no authority is configured".into());
         };

@@ -80,10 +80,21 @@ impl ActuatorHandle {
         if let Err(error) = self.shared.journal.write(entries).await {
             let mut book = self.shared.book();
             for id in fresh {
-                book.pending.remove(&id);
+                // The same request may have been presented again meanwhile, and that may have been journaled.
+                if book.pending.get(&id).is_some_and(|p| !p.durable) {
+                    book.pending.remove(&id);
+                }
             }
             tracing::error!(%error, "a request could not be journaled");
             return Err(error);
+        }
+        {
+            let mut book = self.shared.book();
+            for done in &results {
+                if let Some(pending) = book.pending.get_mut(&done.request_id) {
+                    pending.durable = true;
+                }
+            }
         }
         crash::after("request");
         for chain in chains {
@@ -106,7 +117,11 @@ impl ActuatorHandle {
             .filter(|p| !p.keys.is_empty())
             .ok_or(OperateError::UnknownProducer(name))?;
         let Some(action) = command.verb.action() else {
-            return self.standing_order(producer, &command).await;
+            // In a task of its own: a caller who hangs up while the disk is slow must not leave an order that the journal
+            // holds and memory does not.
+            let (this, producer) = (self.clone(), producer.clone());
+            let order = async move { this.standing_order(&producer, &command).await };
+            return in_full(order).await;
         };
         if let Some(to) = command.to {
             if action == Action::Disable {
@@ -207,6 +222,10 @@ impl ActuatorHandle {
             txid: None,
             ..EventRecord::default()
         };
+        if !row.armed || row.pinned || row.maintenance_until.is_some() {
+            // What forbids holds at once; only what allows waits for the disk.
+            self.shared.book().arm.restrict(&row);
+        }
         self.shared
             .journal
             .write(vec![Entry::Arm(row.clone()), Entry::Event(event.clone())])
@@ -223,6 +242,11 @@ impl ActuatorHandle {
     /// # Errors
     /// Arming is refused while any producer's setup is unfit (all are named), and when it cannot be made durable.
     pub async fn arm_all(&self, armed: bool) -> Result<(), OperateError> {
+        let this = self.clone();
+        in_full(async move { this.arm_everything(armed).await }).await
+    }
+
+    async fn arm_everything(&self, armed: bool) -> Result<(), OperateError> {
         if armed {
             let producers = self.shared.config.producers.iter();
             let unfit: Vec<String> = producers
@@ -235,7 +259,8 @@ impl ActuatorHandle {
         }
         let _one_at_a_time = self.shared.orders.lock().await;
         let row = {
-            let book = self.shared.book();
+            let mut book = self.shared.book();
+            book.arm.armed &= armed; // disarming holds at once, arming when it is durable
             let mut arm = book.arm.clone();
             arm.armed = armed;
             arm.global_row()
@@ -327,6 +352,17 @@ impl ActuatorHandle {
     /// Accepts nothing from now on; what is journaled stays pending for the next start.
     pub fn close(&self) {
         self.shared.book().closing = true;
+    }
+}
+
+/// Carries an order through even when nobody waits for it any more.
+async fn in_full<T: Send + 'static>(
+    order: impl Future<Output = Result<T, OperateError>> + Send + 'static,
+) -> Result<T, OperateError> {
+    match tokio::spawn(order).await {
+        Ok(done) => done,
+        // Shutting down: whether it was durable shows at the next start.
+        Err(_) => Err(OperateError::Journal(JournalError::Closed)),
     }
 }
 

@@ -56,6 +56,9 @@ pub struct DecisionRecord {
     /// What a rehearsal built (txid, signer), or what went wrong after the interlocks passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What somebody with the active key would have to sign, where no key at hand can: see [`super::offline`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsigned: Option<serde_json::Value>,
 }
 
 /// An attempt in one line.

@@ -38,6 +38,8 @@ pub mod interlocks;
 pub mod journal;
 mod ledger_rows;
 mod lock;
+mod offline;
+mod place;
 mod schema;
 mod shared;
 mod sign;

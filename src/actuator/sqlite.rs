@@ -17,6 +17,7 @@ use super::journal::{
     RequestStatus, Soon,
 };
 use super::lock::Lock;
+use super::place::{Place, private};
 use super::schema;
 use super::types::Request;
 
@@ -64,13 +65,14 @@ impl SqliteJournal {
         db.busy_timeout(std::time::Duration::from_secs(5))
             .map_err(io)?;
         let fresh = schema::prepare(&mut db, &shown)?;
+        let place = Place::of(path)?;
         let (queue, jobs) = mpsc::channel();
         let health = Arc::new(Health::default());
         let theirs = Arc::clone(&health);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
-                serve(&mut db, &jobs, &theirs);
+                serve(&mut db, &jobs, &theirs, &place);
                 drop(lock);
             })
             .map_err(|e| JournalError::Io(format!("cannot start the journal's thread: {e}")))?;
@@ -172,7 +174,9 @@ impl Journal for SqliteJournal {
     }
 
     fn writable(&self) -> bool {
-        !self.health.failing.load(Ordering::Relaxed)
+        // A thread that has died takes no job that could fail.
+        let alive = self.thread.as_ref().is_some_and(|t| !t.is_finished());
+        alive && !self.health.failing.load(Ordering::Relaxed)
     }
 
     fn write_failures(&self) -> u64 {
@@ -182,7 +186,7 @@ impl Journal for SqliteJournal {
 
 // === the thread ===
 
-fn serve(db: &mut Connection, jobs: &mpsc::Receiver<Job>, health: &Health) {
+fn serve(db: &mut Connection, jobs: &mpsc::Receiver<Job>, health: &Health, place: &Place) {
     let mut next = jobs.recv().ok();
     while let Some(job) = next.take() {
         match job {
@@ -199,7 +203,7 @@ fn serve(db: &mut Connection, jobs: &mpsc::Receiver<Job>, health: &Health) {
                         Err(_) => break,
                     }
                 }
-                commit(db, group, health);
+                commit(db, group, health, place);
             }
         }
         if next.is_none() {
@@ -210,7 +214,7 @@ fn serve(db: &mut Connection, jobs: &mpsc::Receiver<Job>, health: &Health) {
 
 type Waiting = (Vec<Entry>, oneshot::Sender<Result<(), JournalError>>);
 
-fn commit(db: &mut Connection, group: Vec<Waiting>, health: &Health) {
+fn commit(db: &mut Connection, group: Vec<Waiting>, health: &Health, place: &Place) {
     let (jobs, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
     let mut outcomes = Vec::with_capacity(jobs.len());
     let done = (|| -> rusqlite::Result<()> {
@@ -229,6 +233,8 @@ fn commit(db: &mut Connection, group: Vec<Waiting>, health: &Health) {
     if let Err(e) = done {
         // Nothing of the group reached the disk, whatever its jobs said.
         outcomes = jobs.iter().map(|_| Err(unwritable(&e))).collect();
+    } else if !place.still_there() {
+        outcomes = jobs.iter().map(|_| Err(place.gone())).collect();
     }
     for (reply, outcome) in replies.into_iter().zip(outcomes) {
         match &outcome {
@@ -431,18 +437,6 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
 
 fn clamp(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// The file says who acts and when; nobody else's business. Created before SQLite would, with a tighter mode.
-fn private(path: &Path) -> Result<(), JournalError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|e| JournalError::Io(format!("cannot open {}: {e}", path.display())))
 }
 
 #[cfg(test)]

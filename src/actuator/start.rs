@@ -87,6 +87,7 @@ pub(super) async fn begin(
                     Pending {
                         request,
                         last: None,
+                        durable: true,
                     },
                 );
             }

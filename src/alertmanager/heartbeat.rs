@@ -44,6 +44,8 @@ struct Source {
 
 /// A source that has never been heard gets at least this long after the start.
 const START_GRACE: Duration = Duration::from_secs(60);
+/// A step of the local clock backwards, milliseconds, beyond which times noted before it mean nothing.
+const MAX_STEP: Millis = 5_000;
 
 // === impl Heartbeats ===
 
@@ -99,7 +101,9 @@ impl Heartbeats {
             // A clock ahead of ours must not buy life beyond the present.
             evaluated_at: evaluated_at.min(now),
         };
-        source.heard = Some(source.heard.map_or(heard, |before| before.merge(heard)));
+        // What was heard "later than now" was heard before the clock was set back.
+        let before = source.heard.filter(|before| !ahead(before.at, now));
+        source.heard = Some(before.map_or(heard, |before| before.merge(heard)));
         source.dirty = true;
         true
     }
@@ -166,12 +170,20 @@ impl Source {
     fn overdue(&self, started_at: Millis, now: Millis) -> bool {
         match self.heard {
             Some(heard) => {
-                older(heard.at, self.config.max_silence, now)
+                // A clock set back must not make a dead pipeline look alive until it has caught up again; a living one
+                // beats soon.
+                ahead(heard.at, now)
+                    || older(heard.at, self.config.max_silence, now)
                     || older(heard.evaluated_at, self.config.max_age, now)
             }
             None => older(started_at, self.config.max_silence.max(START_GRACE), now),
         }
     }
+}
+
+/// Further in the future than a slewing clock explains.
+fn ahead(then: Millis, now: Millis) -> bool {
+    then.saturating_sub(now) > MAX_STEP
 }
 
 fn older(then: Millis, limit: Duration, now: Millis) -> bool {
@@ -279,5 +291,21 @@ mod tests {
         assert_eq!(figures[0].heard_at, Some(T));
         assert!(!figures[0].overdue);
         assert_eq!(figures[1].heard_at, None);
+    }
+
+    #[test]
+    fn a_clock_set_back_neither_keeps_a_dead_pipeline_alive_nor_a_living_one_dead() {
+        let heartbeats = Heartbeats::new(&[source("a", 20, 30)], T);
+        heartbeats.beat("a", T, T);
+        let hour_before = T - 3_600_000;
+        assert!(heartbeats.all_overdue(hour_before), "nothing heard since");
+        heartbeats.beat("a", hour_before + 1_000, hour_before + 1_000);
+        assert!(!heartbeats.all_overdue(hour_before + 2_000));
+        assert!(heartbeats.all_overdue(hour_before + 40_000));
+        heartbeats.beat("a", hour_before + 41_000, hour_before + 41_000);
+        assert!(
+            !heartbeats.all_overdue(hour_before + 37_000),
+            "a small step is none"
+        );
     }
 }

@@ -5,8 +5,14 @@ use clap_complete::Shell;
 
 use super::{Cli, CliResult, print};
 
-/// Where to put the script: `slotkeeper completions bash > /etc/bash_completion.d/slotkeeper`
+/// Print the completion script for a shell.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  slotkeeper completions bash > /etc/bash_completion.d/slotkeeper\n  \
+                  slotkeeper completions zsh > \"${fpath[1]}/_slotkeeper\"\n  \
+                  slotkeeper completions fish > ~/.config/fish/completions/slotkeeper.fish\n\n\
+                  Exit codes: 0 done, 1 failed, 2 usage."
+)]
 pub(super) struct CompletionsArgs {
     /// The shell to write for.
     shell: Shell,

@@ -25,7 +25,8 @@ use crate::keys::Signer;
     Faults: refused black_hole slow_drip tls_failure http_status html truncated_json huge_body wrong_chain_id\n\
     stale_head frozen_head minority_fork total_missed_dip redirect_https lost_reply; {\"fault\":null} ends one.\n\
     Control: crash freeze lag restore (a node), reorg (blocks), set_key (a witness, with node or key).\n\
-    All keys are made from published texts: test keys only."
+    All keys are made from published texts: test keys only.\n\n\
+    Exit codes: 0 stopped by a signal, 1 failed, 2 usage."
 )]
 pub(super) struct DevnetArgs {
     /// steem, hive or blurt.

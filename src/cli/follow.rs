@@ -8,9 +8,11 @@ use anyhow::anyhow;
 use serde_json::Value;
 
 use super::client::Client;
+use super::recipe::recipe;
 use super::{CliError, CliResult, print};
 use crate::actuator::Reason;
 use crate::clock::Stopwatch;
+use crate::config::ChainConfig;
 
 /// How long and how far to follow.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +48,13 @@ const MANDATORY: [Reason; 7] = [
 ];
 
 /// Polls the decisions of a request until they are final.
-pub(super) async fn follow(web: &Client, request_id: &str, what: &str, how: &Follow) -> CliResult {
+pub(super) async fn follow(
+    web: &Client,
+    request_id: &str,
+    what: &str,
+    how: &Follow,
+    chain: &ChainConfig,
+) -> CliResult {
     let watch = Stopwatch::start();
     let mut shown = String::new();
     loop {
@@ -54,7 +62,10 @@ pub(super) async fn follow(web: &Client, request_id: &str, what: &str, how: &Fol
             .get_json(&format!("/api/v1/decisions?request_id={request_id}"))
             .await
         {
-            Ok(answer) => standing(&answer, what, how.irreversible),
+            Ok(answer) => match standing(&answer, what, how.irreversible) {
+                Standing::Failed(text) => Standing::Failed(with_recipe(text, &answer, chain)),
+                other => other,
+            },
             Err(error) => {
                 return Err(CliError::Failed(anyhow::Error::new(error).context(format!(
                     "{what} was accepted as request {request_id}, but its decision cannot be read; see slotkeeper status"
@@ -77,6 +88,27 @@ pub(super) async fn follow(web: &Client, request_id: &str, what: &str, how: &Fol
             shown = open;
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// How a request ended, by its decisions; `None` while it has not.
+pub(super) fn outcome(
+    answer: &Value,
+    what: &str,
+    irreversible: bool,
+    chain: &ChainConfig,
+) -> Option<String> {
+    match standing(answer, what, irreversible) {
+        Standing::Done(text) => Some(text),
+        Standing::Failed(text) => Some(with_recipe(text, answer, chain)),
+        Standing::Open(_) => None,
+    }
+}
+
+fn with_recipe(text: String, answer: &Value, chain: &ChainConfig) -> String {
+    match recipe(answer, chain) {
+        Some(recipe) => format!("{text}\n\n{recipe}"),
+        None => text,
     }
 }
 

@@ -16,6 +16,10 @@ use crate::keys::{PublicKey, SecretKey, Signer, key_file};
 
 /// Make, import and look at key files.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "'slotkeeper keys generate --help' and so on show examples.\n\
+                  Exit codes: 0 done, 1 failed or refused, 2 usage."
+)]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
     command: KeysCommand,

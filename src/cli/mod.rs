@@ -12,6 +12,7 @@ mod follow;
 mod keys;
 mod operate;
 mod passphrase;
+mod recipe;
 mod run;
 mod standalone;
 mod status;
@@ -30,8 +31,14 @@ use clap::{Parser, Subcommand};
     name = "slotkeeper",
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage or config.\n\
-                  'slotkeeper COMMAND --help' shows examples."
+    after_help = "First steps:\n  \
+                  slotkeeper demo                                     # see a failover, without any config\n  \
+                  slotkeeper check-config --config.file my.yml        # what would happen if any one part died\n  \
+                  slotkeeper run --config.file my.yml                 # watches; a fresh one is disarmed\n  \
+                  slotkeeper producer rehearse CHAIN/NAME --config.file my.yml   # everything but the broadcast\n  \
+                  slotkeeper arm --config.file my.yml                 # from now on it switches\n\n\
+                  'slotkeeper COMMAND --help' shows examples.\n\
+                  Exit codes: 0 done, 1 failed or refused, 2 usage or config."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -40,22 +47,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the exporter and actuator.
     Run(run::RunArgs),
-    /// Watch a failover happen on a simulated chain.
     Demo(demo::DemoArgs),
     CheckConfig(check_config::CheckConfigArgs),
     Status(status::StatusArgs),
     Arm(operate::ArmArgs),
     Disarm(operate::DisarmArgs),
     Producer(operate::ProducerArgs),
-    /// Make, import and look at key files.
     Keys(keys::KeysArgs),
-    /// Sign transactions offline and send them, for audits and air-gapped machines.
     Tx(tx::TxArgs),
-    /// Run a simulated chain that speaks the real RPC dialects.
     Devnet(devnet::DevnetArgs),
-    /// Print the completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
 

@@ -262,6 +262,9 @@ fn order(order: &Order<'_>) -> CliResult {
         )?;
         return print(&done.unwrap_or_else(|| said_done(order)));
     }
+    let chain = config
+        .chain(&producer.chain)
+        .ok_or_else(|| CliError::Usage(anyhow!("chain {} is not in the config", producer.chain)))?;
     let control = Client::control(&config)?;
     let web = Client::web(Some(&config), None)?;
     let file = &common.config.file;
@@ -288,7 +291,7 @@ fn order(order: &Order<'_>) -> CliResult {
                 ))
             })?;
         let what = format!("{} {}/{}", order.verb, name.chain, name.name);
-        follow::follow(&web, request_id, &what, follow).await
+        follow::follow(&web, request_id, &what, follow, chain).await
     })?
 }
 

@@ -15,8 +15,9 @@ use crate::config::{self, Config};
 #[command(
     about = "Run the exporter and actuator",
     long_about = "Watches the configured chains, serves /metrics and the status page, receives Alertmanager webhooks, \
-                  and moves production when every interlock passes.\n\nIt starts disarmed unless the state file says \
-                  otherwise: look at 'slotkeeper status', then 'slotkeeper arm'.\n\nSIGHUP or POST /-/reload reads \
+                  and moves production when every interlock passes.\n\nA fresh one is disarmed: look at 'slotkeeper status', \
+                  rehearse, then 'slotkeeper arm'; the state file remembers it. With actuator.armed: true in the \
+                  configuration a new state file starts armed, after two minutes' hold.\n\nSIGHUP or POST /-/reload reads \
                   the configuration again; a broken one is refused and the old one stays in force. SIGTERM and \
                   Ctrl-C wait for what is in flight.",
     after_help = "Examples:\n  slotkeeper run --config.file slotkeeper.yml\n  slotkeeper run --config.file \
@@ -100,24 +101,35 @@ fn read(args: &RunArgs) -> Result<Config, CliError> {
 }
 
 /// One life after another: a reload is a stop and a start within the process, the way every start is tested. What was
-/// under way is resumed from the journal.
+/// under way is resumed from the journal. A configuration that reads well but cannot be started (a port that is taken, a
+/// certificate that is not there) is refused like a broken one: the old one comes back.
 async fn live(args: &RunArgs, mut config: Config) -> CliResult {
-    let mut reloaded = false;
+    let mut before: Option<Config> = None;
+    let mut reloaded = None;
     loop {
         let options = Options {
             reloaded,
             ..Options::default()
         };
-        let mut app = App::start(config.clone(), options)
-            .await
-            .map_err(CliError::Failed)?;
-        let end = until_end(args, &mut app).await?;
+        let mut app = match (App::start(config.clone(), options).await, before.take()) {
+            (Ok(app), _) => app,
+            (Err(error), Some(old)) => {
+                tracing::error!(
+                    "the new configuration cannot be started, so the old one comes back: {error:#}"
+                );
+                config = old;
+                reloaded = Some(false);
+                continue;
+            }
+            (Err(error), None) => return Err(CliError::Failed(error)),
+        };
+        let end = until_end(args, &mut app).await;
         app.stop().await;
-        match end {
+        match end? {
             End::Stop => return Ok(()),
             End::Reload(fresh) => {
-                config = *fresh;
-                reloaded = true;
+                before = Some(std::mem::replace(&mut config, *fresh));
+                reloaded = Some(true);
             }
         }
     }
@@ -133,7 +145,7 @@ async fn until_end(args: &RunArgs, app: &mut App) -> Result<End, CliError> {
     loop {
         let asked: Option<Asked> = tokio::select! {
             _ = hangup.recv() => None,
-            asked = app.asked() => Some(asked),
+            asked = app.asked() => Some(asked.map_err(CliError::Failed)?),
             _ = terminate.recv() => return Ok(End::Stop),
             _ = interrupt.recv() => return Ok(End::Stop),
         };

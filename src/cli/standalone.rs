@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::CliError;
 use super::client::block_on;
-use super::follow::Follow;
+use super::follow::{Follow, outcome};
 use super::operate::Common;
-use crate::actuator::standalone::{self, Errand, StandaloneError};
-use crate::actuator::{OperateError, OperatorCommand, load_keyrings};
-use crate::config::Config;
+use crate::actuator::standalone::{self, Done, Errand, StandaloneError};
+use crate::actuator::{DecisionRecord, OperateError, OperatorCommand, Verdict, load_keyrings};
+use crate::config::{ChainConfig, Config};
 use crate::keys::PublicKey;
 use crate::keys::key_file::PassphraseSource;
 
@@ -49,9 +49,17 @@ pub(super) fn run(
     let switches = command.verb.switches();
     let (irreversible, timeout) =
         follow.map_or((false, STANDING_TIMEOUT), |f| (f.irreversible, f.timeout));
-    let mut config = config.clone();
+    let chain = config.chain(&command.chain);
+    let verb = serde_json::to_value(command.verb).unwrap_or_default();
+    let what = format!(
+        "{} {}/{}",
+        verb.as_str().unwrap_or_default(),
+        command.chain,
+        command.producer
+    );
+    let mut narrowed = config.clone();
     // Only what the command is about: no passphrase is asked for that it does not need.
-    config
+    narrowed
         .producers
         .retain(|p| p.chain == command.chain && p.name == command.producer);
     let source = |file: Option<&Path>| {
@@ -60,18 +68,27 @@ pub(super) fn run(
         PassphraseSource::with_variables(file, |name| std::env::var_os(name), prompt)
     };
     let errand = Errand {
-        keyrings: load_keyrings(&config, &source),
-        config: Arc::new(config),
+        keyrings: load_keyrings(&narrowed, &source),
+        config: Arc::new(narrowed),
         command,
         irreversible,
         timeout,
     };
+    let refuse = Some(Verdict::Refuse.as_str());
     let mut progress = |event: &crate::actuator::EventRecord| {
-        eprintln!("{}: {}", event.kind, event.detail);
+        // A refusal is told in full at the end.
+        if event.verdict.as_deref() != refuse {
+            eprintln!("{}: {}", event.kind, event.detail);
+        }
     };
-    let done = block_on(standalone::run(errand, &mut progress))?;
-    match done {
-        Ok(text) => Ok(switches.then_some(text)),
+    let told = |done: Done| {
+        chain
+            .and_then(|chain| told(&done.decisions, &what, irreversible, chain))
+            .unwrap_or(done.detail)
+    };
+    match block_on(standalone::run(errand, &mut progress))? {
+        Ok(done) => Ok(switches.then(|| told(done))),
+        Err(StandaloneError::Refused(done)) => Err(CliError::Failed(anyhow!(told(*done)))),
         Err(
             error @ StandaloneError::Operate(
                 OperateError::Invalid(_) | OperateError::UnknownProducer(_),
@@ -79,4 +96,20 @@ pub(super) fn run(
         ) => Err(CliError::Usage(anyhow!(error))),
         Err(error) => Err(CliError::Failed(anyhow!(error))),
     }
+}
+
+/// The outcome in the words that the daemon's client uses; `None` where the decisions do not tell it.
+fn told(
+    decisions: &[DecisionRecord],
+    what: &str,
+    irreversible: bool,
+    chain: &ChainConfig,
+) -> Option<String> {
+    let decisions = serde_json::to_value(decisions).ok()?;
+    outcome(
+        &json!({ "decisions": decisions }),
+        what,
+        irreversible,
+        chain,
+    )
 }

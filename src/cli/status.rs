@@ -15,8 +15,9 @@ use crate::config;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Show what the running daemon sees: chains and their endpoints, producers and their keys, heartbeats.\n\n\
-        ARMED is what you allow; ABLE is whether a switch would work right now (quorum, a ready standby, keys and \
-        authority at hand). A producer is only safe when both say yes.",
+        ARMED is what you allow; ABLE is whether a switch could be signed and sent right now (a fresh quorum, a journal that \
+        can be written, key and authority at hand). A producer is only safe when both say yes and one of its other \
+        keys is ready.",
     after_help = "Examples:\n  \
         slotkeeper status --config.file /etc/slotkeeper/slotkeeper.yml\n  \
         slotkeeper status --web.address 127.0.0.1:10061 --json | jq .producers\n\n\

@@ -69,6 +69,23 @@ pub enum Fault {
     },
     /// Does what it is asked, then closes the connection without a reply.
     LostReply,
+    /// Refuses one method, as a node without that plugin does.
+    NoMethod {
+        /// Such as `condenser_api.get_block`.
+        method: String,
+    },
+    /// Answers with an error where a node answers `null`, as some gateways do for blocks that are not there.
+    NullIsError,
+    /// Takes its time with each request.
+    Slow {
+        /// Milliseconds before the reply.
+        #[serde(default = "slow_ms")]
+        ms: u64,
+    },
+}
+
+fn slow_ms() -> u64 {
+    600
 }
 
 fn drip_ms() -> u64 {
@@ -90,9 +107,23 @@ fn moved() -> u16 {
     301
 }
 
-/// Spoils a reply as the fault says.
-pub(crate) fn spoil(fault: &Fault, reply: &mut Value) {
+/// Spoils the reply to `request` as the fault says.
+pub(crate) fn spoil(fault: &Fault, request: &Value, reply: &mut Value) {
     match fault {
+        Fault::NoMethod { method } => each(reply, &mut |one| {
+            let asked = |call: &Value| call["id"] == one["id"] && call["method"] == method.as_str();
+            if request
+                .as_array()
+                .map_or_else(|| asked(request), |all| all.iter().any(asked))
+            {
+                refuse(one, -32601, "method not found");
+            }
+        }),
+        Fault::NullIsError => each(reply, &mut |one| {
+            if one.get("result").is_some_and(Value::is_null) {
+                refuse(one, -32000, "bad response from upstream");
+            }
+        }),
         Fault::WrongChainId => walk(reply, &mut |_, v| {
             if v.as_str() == Some(CHAIN_ID) {
                 *v = "ff".repeat(32).into();
@@ -107,6 +138,19 @@ pub(crate) fn spoil(fault: &Fault, reply: &mut Value) {
         }),
         _ => {}
     }
+}
+
+fn each(reply: &mut Value, f: &mut dyn FnMut(&mut Value)) {
+    match reply {
+        Value::Array(all) => all.iter_mut().for_each(f),
+        one => f(one),
+    }
+}
+
+fn refuse(reply: &mut Value, code: i64, message: &str) {
+    *reply = serde_json::json!({
+        "jsonrpc": "2.0", "id": reply["id"], "error": {"code": code, "message": message},
+    });
 }
 
 fn walk(value: &mut Value, change: &mut dyn FnMut(&str, &mut Value)) {
@@ -159,8 +203,8 @@ mod tests {
     #[test]
     fn replies_are_spoiled_at_any_depth() {
         let mut v = json!({"result":[{"total_missed":100}],"id":CHAIN_ID});
-        spoil(&Fault::TotalMissedDip { by: 5 }, &mut v);
-        spoil(&Fault::WrongChainId, &mut v);
+        spoil(&Fault::TotalMissedDip { by: 5 }, &Value::Null, &mut v);
+        spoil(&Fault::WrongChainId, &Value::Null, &mut v);
         assert_eq!(
             v,
             json!({"result":[{"total_missed":95}],"id":"ff".repeat(32)})

@@ -11,6 +11,7 @@ use super::state::State;
 use super::time::iso;
 use super::transaction::{self, Tx};
 use super::verify::{self, Context};
+use super::witness::Witness;
 use crate::keys::PublicKey;
 
 impl Chain {
@@ -89,10 +90,40 @@ impl Chain {
     /// # Errors
     /// The node's message when it refuses.
     pub fn operator_sets_key(&mut self, witness: &str, key: &PublicKey) -> Result<String, String> {
+        self.by_hand(witness, |w| w.signing_key = *key)
+    }
+
+    /// The same, changing the address and the properties and leaving the key.
+    ///
+    /// # Errors
+    /// The node's message when it refuses.
+    pub fn operator_sets_properties(
+        &mut self,
+        witness: &str,
+        url: &str,
+        account_creation_fee: &str,
+        maximum_block_size: u32,
+        interest_rate: u16,
+    ) -> Result<String, String> {
+        self.by_hand(witness, |w| {
+            w.url = url.to_owned();
+            w.account_creation_fee = account_creation_fee.to_owned();
+            w.maximum_block_size = maximum_block_size;
+            w.interest_rate = interest_rate;
+        })
+    }
+
+    fn by_hand(
+        &mut self,
+        witness: &str,
+        edit: impl FnOnce(&mut Witness),
+    ) -> Result<String, String> {
         let head = self.head();
-        let w = head
+        let mut w = (**head
             .witness(witness)
-            .ok_or_else(|| format!("no witness {witness}"))?;
+            .ok_or_else(|| format!("no witness {witness}"))?)
+        .clone();
+        edit(&mut w);
         let mut props = json!({"account_creation_fee": w.account_creation_fee, "maximum_block_size": w.maximum_block_size});
         if let Some(debt) = self.names.debt {
             props[format!("{debt}_interest_rate")] = w.interest_rate.into();
@@ -103,7 +134,7 @@ impl Chain {
             "ref_block_prefix": self.main().tapos(u16::try_from(ref_num).unwrap_or(0), head.head_num),
             "expiration": iso(head.head_ms / 1000 * 1000 + 60_000, 1000),
             "operations": [["witness_update", {
-                "owner": witness, "url": w.url, "block_signing_key": head.key_text(key),
+                "owner": witness, "url": w.url, "block_signing_key": head.key_text(&w.signing_key),
                 "props": props, "fee": format!("0.000 {}", dialect::CORE),
             }]],
             "extensions": [],

@@ -247,9 +247,13 @@ async fn reply(
             &json!({"error": "POST JSON-RPC here"}),
         ));
     }
+    if let Some(Fault::Slow { ms }) = &fault {
+        tokio::time::sleep(Duration::from_millis(*ms)).await;
+    }
     let mut value = answer(shared, endpoint, &body).await?;
     if let Some(f) = &fault {
-        spoil(f, &mut value);
+        let request = serde_json::from_slice(&body).unwrap_or_default();
+        spoil(f, &request, &mut value);
     }
     let text = value.to_string();
     Some(match fault {

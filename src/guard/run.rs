@@ -102,8 +102,12 @@ impl Guard {
                 continue;
             };
             // A key that is not configured, or the null key, is an operator's own decision: nothing to ask for.
-            if !matches!(seen.fault, Fault::Yes(_)) || !producer.lists(&key) {
+            if !producer.lists(&key) || seen.fault == Fault::No {
                 standings.remove(&id);
+                continue;
+            }
+            // Not knowing for a tick is no recovery: patience must not begin anew whenever the ledger is a block behind.
+            if seen.fault == Fault::Unknown {
                 continue;
             }
             let fresh = Standing {
@@ -112,7 +116,8 @@ impl Guard {
                 asked_at: None,
             };
             let standing = standings.entry(id).or_insert(fresh);
-            if standing.key != key {
+            // A clock set back must not keep the guard quiet until it has caught up again.
+            if standing.key != key || standing.seen_since > now {
                 *standing = fresh;
             }
             let why = judge(&Facts {
@@ -161,34 +166,64 @@ impl Guard {
     }
 }
 
-/// Resolves when any chain has published a new snapshot.
+/// Resolves when any chain has published a new snapshot. A chain whose watcher is gone never will; the others still do.
 async fn wait_for_any(snapshots: &mut BTreeMap<String, watch::Receiver<Arc<Snapshot>>>) {
     use std::future::poll_fn;
-    use std::pin::pin;
     use std::task::Poll;
     let mut waits: Vec<_> = snapshots
         .values_mut()
-        .map(|receiver| Box::pin(async move { receiver.changed().await.is_ok() }))
+        .map(|receiver| {
+            Box::pin(async move {
+                if receiver.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+        })
         .collect();
-    let any = pin!(poll_fn(move |context| {
-        // A watcher that is gone publishes nothing any more: its wait is dropped, for it may not be polled again.
-        let mut changed = false;
-        waits.retain_mut(|wait| match wait.as_mut().poll(context) {
-            Poll::Ready(published) => {
-                changed |= published;
-                false
-            }
-            Poll::Pending => true,
-        });
-        if changed {
+    poll_fn(|context| {
+        if waits
+            .iter_mut()
+            .any(|w| w.as_mut().poll(context).is_ready())
+        {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
-    }));
-    any.await;
+    })
+    .await;
 }
 
 fn millis(duration: std::time::Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_chain_whose_watcher_died_does_not_take_the_guard_of_the_others_along() {
+        let (dead, living) = (
+            watch::Sender::new(Arc::new(Snapshot::empty())),
+            watch::Sender::new(Arc::new(Snapshot::empty())),
+        );
+        let mut snapshots: BTreeMap<_, _> = [
+            ("dead".to_owned(), dead.subscribe()),
+            ("living".to_owned(), living.subscribe()),
+        ]
+        .into();
+        drop(dead);
+        for _ in 0..3 {
+            let wait = tokio::spawn(async move {
+                wait_for_any(&mut snapshots).await;
+                for receiver in snapshots.values_mut() {
+                    receiver.mark_unchanged();
+                }
+                snapshots
+            });
+            tokio::task::yield_now().await; // it has looked at the dead one
+            living.send_replace(Arc::new(Snapshot::empty()));
+            snapshots = wait.await.expect("the guard goes on");
+        }
+    }
 }

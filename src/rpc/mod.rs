@@ -8,12 +8,14 @@
 //! | `failure` | error → bounded outcome |
 //! | `jsonrpc` | calls → body → replies |
 //! | `endpoint` | one RPC URL: batches, limits, `Retry-After` |
+//! | `burden` | how many blocks an endpoint can deliver in one answer |
 //! | `round` | when a round of questions is over |
 //! | `health`, `recall` | what is remembered of an endpoint, of the agreed view |
 //! | `pool` | all endpoints of a chain |
 //! | [`agree`] | reports → one view, or the named disagreement |
 
 pub mod agree;
+mod burden;
 mod endpoint;
 mod failure;
 mod health;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::agree::{Rules, agree};
+use super::burden::Burden;
 use super::endpoint::{Endpoint, EndpointSetupError};
 use super::failure::failure;
 use super::health::Health;
@@ -38,6 +39,7 @@ struct Member {
     health: Mutex<Health>,
     /// Set while a tick's request is under way: polls never overlap.
     busy: AtomicBool,
+    burden: Burden,
 }
 
 /// Clears [`Member::busy`] however the request ends.
@@ -61,6 +63,7 @@ impl Pool {
                     provider: one.provider.clone(),
                     health: Mutex::new(Health::new()),
                     busy: AtomicBool::new(false),
+                    burden: Burden::default(),
                 }))
             })
             .collect::<Result<Vec<_>, EndpointSetupError>>()?;
@@ -347,13 +350,17 @@ impl Member {
         chain_id: &str,
     ) -> EndpointReport {
         let _busy = Busy(&self.busy);
+        let memory = self.burden.bearable(memory);
         let watch = Stopwatch::start();
-        let answers = self.endpoint.ask(&chain.survey(memory)).await;
+        let answers = self.endpoint.ask(&chain.survey(&memory)).await;
         let latency = watch.elapsed();
+        let blocks = memory.blocks.len();
+        let failed = answers.as_ref().err().map(|e| e.outcome);
+        self.burden.learn(blocks, failed);
         let (clock_offset, read) = match answers {
             Ok(answers) => (
                 answers.clock_offset,
-                understand(chain, memory, &answers.replies),
+                understand(chain, &memory, &answers.replies),
             ),
             Err(error) => (None, Err(error)),
         };

@@ -33,6 +33,12 @@ pub use self::rows::RowError;
 
 /// Blocks asked for per tick at most.
 const BATCH: u64 = 45;
+/// … but what is behind a fresh view and not more than this is asked for at once: ten minutes without a quorum are 200
+/// blocks, and a switch that waits for them must not wait for five ticks more. Longer gaps close by [`BATCH`], so that
+/// no endpoint is asked for so much again and again.
+const CATCH_UP: u64 = 240;
+/// A view is fresh for so many intervals.
+const VIEWED: Millis = 3;
 /// Reversible blocks remembered when finality stalls; deeper forks restart the ledger at the irreversible block.
 const RECENT_KEPT: usize = 256;
 /// Views without the next block, while behind, before the span is given up: no endpoint has those blocks.
@@ -277,11 +283,15 @@ impl Ledger {
         .max(1);
         let most = from.saturating_add(BATCH - 1);
         // Right after a restart the head is not known: what is beyond it comes back as absent.
-        let last = self
-            .now
-            .head
-            .as_ref()
-            .map_or(most, |head| head.num.saturating_add(fresh).min(most));
+        let last = self.now.head.as_ref().map_or(most, |head| {
+            let all = head.num.saturating_add(fresh);
+            let viewed = since <= self.rules.interval.saturating_mul(VIEWED);
+            if viewed && all < from.saturating_add(CATCH_UP) {
+                all
+            } else {
+                all.min(most)
+            }
+        });
         let mut wanted: Vec<u64> = (from..=last).collect();
         let irreversible = self.now.irreversible;
         let known = self.state.irreversible.as_ref().map_or(0, |b| b.num);
@@ -322,6 +332,7 @@ impl Ledger {
             missed: self.state.missed_total,
             caught_up: self.now.caught_up,
             judged: self.position().map_or(0, |j| j.block.num),
+            schedule_until: self.state.rounds.newest().map(|s| s.until),
         }
     }
 

@@ -22,6 +22,8 @@ pub mod store;
 mod watcher;
 
 pub use ledger::{Ledger, LedgerRules};
+#[cfg(test)]
+pub(crate) use picture::blank;
 pub use snapshot::{
     ChainSlots, Fault, FaultClause, KeyCounts, NodeHealth, ProducerSnapshot, Readiness, Snapshot,
 };

@@ -9,7 +9,7 @@ use crate::config::{FaultConfig, ProducerConfig};
 use crate::rpc::View;
 
 /// A producer nothing is known of yet.
-pub(super) fn blank() -> ProducerSnapshot {
+pub(crate) fn blank() -> ProducerSnapshot {
     ProducerSnapshot {
         state: None,
         state_time: None,

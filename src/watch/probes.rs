@@ -181,8 +181,9 @@ impl Probes {
     #[must_use]
     pub(super) fn readiness(&self, producer: &str, key: &KeyConfig) -> Readiness {
         match self.find(producer, &key.signing_key) {
-            _ if key.assume_ready => Readiness::Ready,
+            // Who names a node wants it looked at: it is never assumed healthy against its own answers.
             Some(probe) => probe.health.readiness(),
+            None if key.assume_ready => Readiness::Ready,
             None => Readiness::NotReady(
                 "no node is configured for this key; set `node`, or `assume_ready: true`"
                     .to_owned(),

@@ -47,6 +47,8 @@ pub struct ChainSlots {
     pub caught_up: bool,
     /// Number of the last block judged.
     pub judged: u64,
+    /// Last block of the newest schedule known: beyond it slots have no owner until the next one is read.
+    pub schedule_until: Option<u64>,
 }
 
 /// One watched producer.

@@ -252,6 +252,7 @@ pub(crate) fn snapshot() -> Snapshot {
             missed: 7,
             caught_up: true,
             judged: 99_999,
+            schedule_until: Some(100_020),
         },
         producers: BTreeMap::from([(
             "alice".to_owned(),

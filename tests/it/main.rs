@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod actuator;
+mod bad_input;
 mod captures;
 mod commands;
 mod config;
@@ -11,10 +12,14 @@ mod deploy;
 mod devnet;
 mod faults;
 mod fixtures;
+mod guard;
 mod key_files;
+mod never;
 mod node_answers;
 mod once;
+mod operator;
 mod pipeline;
+mod quorum_lost;
 mod recordings;
 mod rig;
 mod rpc_devnet;
@@ -22,7 +27,9 @@ mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_server;
 mod signing;
+mod standalone;
 mod tidy;
+mod twice;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;

@@ -35,6 +35,8 @@ pub(crate) struct RigConfig {
     pub(crate) probed: bool,
     /// Key files of `witness_set_properties`; the active key is always there unless `signing_only`.
     pub(crate) signing_only: bool,
+    /// Only the active key and `witness_update`, no signing key's secret.
+    pub(crate) active_only: bool,
     /// YAML appended at top level: guard, heartbeats, fault …
     pub(crate) extra: String,
     /// Body of `actuator: {…}`.
@@ -57,6 +59,7 @@ impl Default for RigConfig {
             nodes: vec!["A", "B"],
             probed: true,
             signing_only: false,
+            active_only: false,
             extra: "guard: {mode: always}".into(),
             actuator: "armed: true".into(),
             producer_extra: String::new(),
@@ -135,11 +138,16 @@ impl Rig {
         self.start_app().await;
     }
 
+    pub(crate) fn app(&self) -> &App {
+        self.app.as_ref().expect("slotkeeper runs")
+    }
+
     pub(crate) fn config_file(&self) -> PathBuf {
         self.directory.path().join("slotkeeper.yml")
     }
 
-    fn private(&self, name: &str, text: &str) {
+    /// Writes a file that only its owner can read, beside the configuration.
+    pub(crate) fn private(&self, name: &str, text: &str) {
         use std::io::Write;
         let mut file = std::fs::OpenOptions::new()
             .write(true)
@@ -185,10 +193,15 @@ impl Rig {
         let quorum = c
             .quorum
             .map_or(String::new(), |q| format!("    quorum: {q}\n"));
-        let active = if c.signing_only {
-            ""
-        } else {
-            "      - {method: witness_update, key_files: [alice-active.wif]}\n"
+        let signing = format!(
+            "      - {{method: witness_set_properties, key_files: [{}]}}\n",
+            files.join(", ")
+        );
+        let active = "      - {method: witness_update, key_files: [alice-active.wif]}\n";
+        let authority = match (c.signing_only, c.active_only) {
+            (true, _) => signing,
+            (false, true) => active.to_owned(),
+            (false, false) => signing + active,
         };
         format!(
             "web: {{listen: \"127.0.0.1:{}\"}}\n\
@@ -196,8 +209,7 @@ impl Rig {
              state_file: slotkeeper.db\n\
              chains:\n  - name: devnet\n    protocol: {}\n    chain_id: \"{}\"\n    address_prefix: TST\n    \
              core_symbol: TESTS\n    block_interval: {}ms\n    poll_interval: {}ms\n{quorum}    endpoints:\n{endpoints}\
-             producers:\n  - chain: devnet\n    name: {ALICE}\n    keys:\n{keys}    authority:\n      \
-             - {{method: witness_set_properties, key_files: [{}]}}\n{active}{}\
+             producers:\n  - chain: devnet\n    name: {ALICE}\n    keys:\n{keys}    authority:\n{authority}{}\
              actuator: {{{}}}\n{}\n",
             c.ports.0,
             c.ports.1,
@@ -205,7 +217,6 @@ impl Rig {
             slotkeeper::hex::encode(&slotkeeper::chain::graphene::TESTNET_CHAIN_ID),
             c.interval_ms,
             (c.interval_ms / 3).max(50),
-            files.join(", "),
             c.producer_extra,
             c.actuator,
             c.extra,
@@ -363,6 +374,61 @@ impl Rig {
             .expect("slotkeeper starts")
     }
 
+    /// Runs the built binary with `--config.file` added, as an operator beside the daemon would.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> Ran {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
+            .args(arguments)
+            .arg("--config.file")
+            .arg(self.operator_file())
+            .env_remove("SLOTKEEPER_PASSPHRASE")
+            .env_remove("UNLOCK")
+            .env_remove("SLOTKEEPER_WEB_ADDRESS")
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .expect("slotkeeper starts");
+        Ran {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The configuration with the ports that the running slotkeeper really has.
+    fn operator_file(&self) -> PathBuf {
+        let Some(app) = &self.app else {
+            return self.config_file();
+        };
+        let port = |listen: u16| format!("listen: \"127.0.0.1:{listen}\"");
+        let text = std::fs::read_to_string(self.config_file()).expect("config");
+        let (web, control) = self.config.ports;
+        let text = text
+            .replacen(&port(web), &port(app.web_address().port()), 1)
+            .replacen(
+                &format!("control: {{{}", port(control)),
+                &format!("control: {{{}", port(app.control_address().port())),
+                1,
+            );
+        let file = self.directory.path().join("operator.yml");
+        std::fs::write(&file, text).expect("config");
+        file
+    }
+
+    /// The witness object's address and properties, as the chain has them now.
+    pub(crate) fn properties(&self) -> (String, String, u32, u16) {
+        self.devnet.with_chain(|chain| {
+            let head = chain.head();
+            let w = head.witness(ALICE).expect("alice");
+            (
+                w.url.clone(),
+                w.account_creation_fee.clone(),
+                w.maximum_block_size,
+                w.interest_rate,
+            )
+        })
+    }
+
     /// What a spawned slotkeeper has written.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("run.log")).unwrap_or_default()
@@ -374,6 +440,14 @@ impl Rig {
         }
         self.devnet.shutdown();
     }
+}
+
+/// How a command of the built binary ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// The value of one series of a metrics page: the first line that starts with `name` and contains all `labels`.

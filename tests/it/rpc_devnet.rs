@@ -128,6 +128,8 @@ fn shows(fault: &Fault, status: &EndpointStatus) -> bool {
         Fault::RedirectHttps { .. } => !status.up && status.error.is_some(),
         // Its own counter is nobody's evidence.
         Fault::TotalMissedDip { .. } => status.up,
+        // What a node need not have, or a gateway words otherwise, is no fault of the endpoint.
+        Fault::NoMethod { .. } | Fault::NullIsError | Fault::Slow { .. } => status.up,
     }
 }
 

@@ -3,10 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::actuator::Incoming;
 use crate::actuator::alert_source::Standing;
+use crate::actuator::book::{Book, Intake};
 use crate::actuator::facts::Underway;
 use crate::actuator::fixture::{NOW, facts, key, rules, view};
 use crate::actuator::types::Stage;
+use crate::clock::Millis;
 use crate::config::WhenExhausted;
 use crate::watch::{Fault, Readiness};
 
@@ -72,6 +75,56 @@ fn no_quorum_waits_as_long_as_the_alert_is_presented_again() {
         assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoQuorum));
     }
     f.now += 60_001;
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::StaleAlert));
+}
+
+/// Alertmanager presents the alert each minute, the request is decided each second, and for twelve minutes there is no
+/// quorum: the first tick that has one acts, under the id of the first minute.
+#[test]
+fn twelve_minutes_without_a_quorum_then_acts_on_the_first_tick() {
+    let mut book = Book::default();
+    let mut made = 0;
+    let mut present = |book: &mut Book, now: Millis| {
+        let incoming = Incoming {
+            chain: "hive".into(),
+            producer: "alice".into(),
+            action: Action::Failover,
+            cause: Cause::Webhook,
+            fence: Some(key(1)),
+            fingerprint: None,
+            labels: vec![],
+            evaluated_at: Some(now - 15_000),
+            to: None,
+            override_reason: None,
+        };
+        let new_id = || {
+            made += 1;
+            format!("r-{made}")
+        };
+        match book.take(incoming, now, new_id, None) {
+            Intake::Accepted(request) => assert_eq!(request.id, "r-1"),
+            Intake::Duplicate(id) => panic!("a duplicate of {id}"),
+        }
+    };
+    let mut f = facts(Cause::Webhook);
+    let agreed = f.view.clone();
+    f.view = Err("1 of 2 providers".into());
+    let end = NOW + 12 * 60_000;
+    for now in (NOW..=end).step_by(1_000) {
+        if (now - NOW) % 60_000 == 0 {
+            present(&mut book, now);
+        }
+        f.now = now;
+        f.tick_at = now - 100;
+        f.request = book.pending["r-1"].request.clone();
+        assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoQuorum), "{now}");
+    }
+    f.view = agreed;
+    view(&mut f).observed_at = end - 100;
+    view(&mut f).head_time = end - 1_000;
+    assert_eq!(verdict(&f), (Verdict::Act, Reason::Ok));
+    // Had Alertmanager fallen silent after the first minute, nobody would ask any more.
+    f.request.evaluated_at = Some(NOW + 45_000);
     assert_eq!(verdict(&f), (Verdict::Refuse, Reason::StaleAlert));
 }
 

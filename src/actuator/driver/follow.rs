@@ -58,6 +58,7 @@ impl Driver {
             let pending = Pending {
                 request: request.clone(),
                 last: None,
+                durable: true,
             };
             book.pending.insert(request.id.clone(), pending);
             request
@@ -189,6 +190,7 @@ impl Driver {
                     Pending {
                         request,
                         last: None,
+                        durable: true,
                     },
                 );
             }

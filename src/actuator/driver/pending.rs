@@ -1,6 +1,7 @@
 //! Decides what is pending: asks Alertmanager where a webhook is behind it, gathers the facts, decides, and carries
 //! out or records the decision.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::actuator::decide::{Order, Plan, Step, decide};
 use crate::actuator::gather::gather;
 use crate::actuator::handle::name;
 use crate::actuator::journal::{DecisionRecord, Entry, EventRecord, JournalError, RequestStatus};
+use crate::actuator::offline::unsigned;
 use crate::actuator::sign::sign;
 use crate::actuator::types::{Cause, Check, Decision, Reason, Request, Stage, Verdict};
 use crate::actuator::{new_id, rfc3339};
@@ -62,9 +64,14 @@ impl Driver {
 
     fn waiting(&self) -> Vec<Pending> {
         let chain = self.chain_name();
+        // A request about a chain that is not ours belongs to no loop; the first one refuses it.
+        let wakes = &self.shared.wakes;
+        let first = wakes.keys().next().is_some_and(|name| name == chain);
+        let ours = |p: &&Pending| {
+            p.request.chain == chain || (first && !wakes.contains_key(&p.request.chain))
+        };
         let book = self.shared.book();
-        let all = book.pending.values();
-        all.filter(|p| p.request.chain == chain).cloned().collect()
+        book.pending.values().filter(ours).cloned().collect()
     }
 
     /// Asks only where the answer can matter: not for requests that are over anyway.
@@ -266,9 +273,16 @@ impl Driver {
             if pending.last == Some(now) {
                 return;
             }
-            book.count_decision(request, decision.verdict, decision.reason);
+            book.count_decision(&self.countable(request), decision.verdict, decision.reason);
         }
-        let record = self.in_words(request, decision, note);
+        let mut record = self.in_words(request, decision, note);
+        if over {
+            let snapshot = Arc::clone(&self.snapshots.borrow());
+            let kept = &self.shared.config;
+            record.unsigned = kept
+                .producer(&request.chain, &request.producer)
+                .and_then(|p| unsigned(&*self.chain, p, request, decision, &snapshot));
+        }
         let said = decided(&record);
         match decision.reason {
             Reason::NoQuorum => {
@@ -289,6 +303,20 @@ impl Driver {
         }
         later.push(Entry::Event(event.clone()));
         self.shared.announce(event);
+    }
+
+    /// Names that came from outside and are not ours must not become series without end: they are counted as one.
+    fn countable<'a>(&self, request: &'a Request) -> Cow<'a, Request> {
+        let config = &self.shared.config;
+        if config.producer(&request.chain, &request.producer).is_some() {
+            return Cow::Borrowed(request);
+        }
+        let mut anonymous = request.clone();
+        anonymous.producer.clear();
+        if config.chain(&request.chain).is_none() {
+            anonymous.chain.clear();
+        }
+        Cow::Owned(anonymous)
     }
 
     fn in_words(
@@ -312,6 +340,7 @@ impl Driver {
             interlocks: decision.interlocks.clone(),
             attempt: None,
             note,
+            unsigned: None,
         }
     }
 

@@ -54,6 +54,52 @@ fn put(a: &Attempt) -> Vec<Entry> {
 }
 
 #[tokio::test]
+async fn a_state_file_taken_away_is_noticed_for_what_is_written_there_survives_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, aside) = (dir.path().join("s.db"), dir.path().join("aside"));
+    let journal = open(&dir);
+    journal
+        .write(put(&attempt("a-1", "alice", true)))
+        .await
+        .unwrap();
+    std::fs::rename(&path, &aside).unwrap();
+    for there in [false, true] {
+        if there {
+            std::fs::write(&path, "another file").unwrap();
+        }
+        let written = journal.write(put(&attempt("a-2", "bob", true))).await;
+        assert!(
+            written
+                .unwrap_err()
+                .to_string()
+                .contains("removed or replaced")
+        );
+        assert!(!journal.writable());
+    }
+    assert_eq!(journal.write_failures(), 2);
+    std::fs::rename(&aside, &path).unwrap();
+    journal
+        .write(put(&attempt("a-3", "carol", true)))
+        .await
+        .unwrap();
+    assert!(journal.writable(), "put back, it is the same file again");
+}
+
+#[tokio::test]
+async fn a_journal_whose_thread_died_is_not_writable() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(&dir);
+    assert!(journal.writable());
+    let query: Query = Box::new(|_| panic!("a bug in a query"));
+    journal.send(Job::Read(query)).unwrap();
+    while journal.writable() {
+        std::thread::yield_now();
+    }
+    let written = journal.write(put(&attempt("a-1", "alice", true))).await;
+    assert_eq!(written, Err(JournalError::Closed));
+}
+
+#[tokio::test]
 async fn everything_written_is_there_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let journal = open(&dir);
@@ -74,6 +120,7 @@ async fn everything_written_is_there_after_reopening() {
         interlocks: vec![],
         attempt: None,
         note: None,
+        unsigned: None,
     };
     let arm = ArmRow {
         scope: "hive/alice".into(),

@@ -13,7 +13,7 @@ use slotkeeper::clock::now_ms;
 use slotkeeper::keys::PublicKey;
 use slotkeeper::watch::{Fault, FaultClause, Readiness};
 
-use super::world::{Life, World, config, config_of, key, until};
+use super::world::{Life, World, config, config_of, key, until, webhook};
 use super::{command, open, stage, until_reason};
 
 const FAULT: Fault = Fault::Yes(FaultClause::Consecutive);
@@ -219,8 +219,12 @@ async fn a_person_who_returns_to_a_key_we_once_set_is_noticed() {
 struct Ailing {
     inner: SqliteJournal,
     failing: AtomicBool,
-    /// Writes of attempts wait until this is false.
+    /// Writes of attempts and of the arm state wait until this is false.
     slow: AtomicBool,
+    /// Writes are lost, and their writers told so when `tell` is set.
+    losing: AtomicBool,
+    lost: AtomicBool,
+    tell: AtomicBool,
 }
 
 impl Ailing {
@@ -229,6 +233,9 @@ impl Ailing {
             inner: SqliteJournal::open(&dir.path().join("s.db")).unwrap(),
             failing: AtomicBool::new(false),
             slow: AtomicBool::new(false),
+            losing: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+            tell: AtomicBool::new(false),
         })
     }
 }
@@ -241,8 +248,19 @@ impl Journal for Shared {
         if self.0.failing.load(Ordering::SeqCst) {
             return Box::pin(async { Err(JournalError::Io("disk full".into())) });
         }
-        let attempt = entries.iter().any(|e| matches!(e, Entry::Attempt(_)));
+        let attempt = entries
+            .iter()
+            .any(|e| matches!(e, Entry::Attempt(_) | Entry::Arm(_)));
         let ailing = Arc::clone(&self.0);
+        if ailing.losing.load(Ordering::SeqCst) {
+            ailing.lost.store(true, Ordering::SeqCst);
+            return Box::pin(async move {
+                while !ailing.tell.load(Ordering::SeqCst) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err(JournalError::Io("disk full".into()))
+            });
+        }
         let written = self.0.inner.write(entries);
         Box::pin(async move {
             while attempt && ailing.slow.load(Ordering::SeqCst) {
@@ -314,6 +332,83 @@ async fn a_person_who_acts_while_the_disk_stalls_is_not_overruled() {
     journal.slow.store(false, Ordering::SeqCst);
     steps(&world, 30).await;
     assert_eq!(world.with(|s| (s.broadcasts, s.key)), (0, PublicKey::NULL));
+    life.end().await;
+}
+
+/// The caller's connection breaks while the disk is slow: the order holds all the same, and what forbids holds at once.
+#[tokio::test]
+async fn an_order_whose_caller_hung_up_is_carried_out() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
+    let journal = Ailing::open(&dir);
+    let life = Life::begin(
+        &world,
+        config(dir.path()),
+        Arc::new(Shared(Arc::clone(&journal))),
+    )
+    .await;
+    journal.slow.store(true, Ordering::SeqCst);
+    let moment = Duration::from_millis(50);
+    for verb in [Verb::Pin, Verb::Disarm] {
+        let order = life.handle.operate(command(verb));
+        assert!(
+            tokio::time::timeout(moment, order).await.is_err(),
+            "{verb:?}"
+        );
+        life.alert(1).await.unwrap();
+    }
+    let all = life.handle.arm_all(false);
+    assert!(tokio::time::timeout(moment, all).await.is_err());
+    steps(&world, 10).await;
+    assert_eq!(
+        world.with(|s| s.broadcasts),
+        0,
+        "pinned before the disk knows"
+    );
+    journal.slow.store(false, Ordering::SeqCst);
+    settled("all orders hold", || {
+        let state = life.handle.state();
+        let state = state.borrow();
+        let alice = state.producers.values().next().unwrap();
+        alice.pinned && !state.armed
+    })
+    .await;
+    life.handle.arm_all(true).await.unwrap();
+    life.handle.operate(command(Verb::Unpin)).await.unwrap();
+    steps(&world, 10).await;
+    assert_eq!(
+        world.with(|s| s.broadcasts),
+        0,
+        "its own disarm still holds"
+    );
+    life.end().await;
+}
+
+/// The first presentation's write is lost while the second's is taken: what was answered "accepted" is not forgotten.
+#[tokio::test]
+async fn a_lost_write_of_one_presentation_does_not_take_back_another() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
+    let journal = Ailing::open(&dir);
+    let life = Life::begin(
+        &world,
+        config(dir.path()),
+        Arc::new(Shared(Arc::clone(&journal))),
+    )
+    .await;
+    world.with(|s| s.quorum = false);
+    world.publish();
+    journal.losing.store(true, Ordering::SeqCst);
+    let handle = life.handle.clone();
+    let first = tokio::spawn(async move { handle.submit(vec![webhook(1, now_ms())]).await });
+    settled("the first is on its way", || {
+        journal.lost.load(Ordering::SeqCst)
+    })
+    .await;
+    journal.losing.store(false, Ordering::SeqCst);
+    assert_eq!(life.alert(1).await, Ok(SubmitStatus::Accepted));
+    journal.tell.store(true, Ordering::SeqCst);
+    assert!(first.await.unwrap().is_err());
+    world.with(|s| s.quorum = true);
+    until(&world, "switched", || world.with(|s| s.key == key(2))).await;
     life.end().await;
 }
 

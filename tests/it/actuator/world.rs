@@ -226,6 +226,8 @@ fn snapshot(s: &State) -> Snapshot {
             why: "refused".into(),
         })
     };
+    all.slots.judged = s.head;
+    all.slots.schedule_until = Some(s.head + 21);
     all.quorum = 1;
     all.providers = 1;
     all.producers = [("alice".to_owned(), Arc::new(alice(s, state)))].into();

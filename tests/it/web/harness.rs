@@ -119,6 +119,7 @@ impl Desk for FakeDesk {
                     interlocks: vec![],
                     attempt: None,
                     note: None,
+                    unsigned: None,
                 })
                 .collect())
         })
