@@ -28,7 +28,7 @@ test-rules: setup ## the alert rules, the scrape config and the routing only
 	promtool test rules deploy/prometheus/tests/*.yml
 	amtool check-config deploy/alertmanager/alertmanager.yml
 
-bench: setup ## the figures of docs/benchmarks.md, on this machine
+bench: ## the figures of docs/benchmarks.md, on this machine (ARGS="-- quick": fewer samples; "-- --json")
 	$(CARGO) bench --locked $(ARGS)
 
 lint: ## formatting, clippy, documentation, house rules; warnings are errors

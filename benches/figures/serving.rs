@@ -29,6 +29,7 @@ pub(crate) fn measure(effort: Effort) -> anyhow::Result<Vec<Figure>> {
         poll_ms: 1_000,
         others: PRODUCERS,
         kept: witnesses(1..=PRODUCERS),
+        encrypted: 2,
         ..Plan::default()
     })?;
     let daemon = world.spawn()?;

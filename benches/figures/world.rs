@@ -17,12 +17,14 @@ use slotkeeper::config::{self, Config};
 use slotkeeper::devnet::chain::node_key;
 use slotkeeper::devnet::{Devnet, DevnetConfig};
 use slotkeeper::keys::Signer;
+use slotkeeper::keys::key_file::{self, Passphrase};
 use tokio::runtime::Runtime;
 
 /// The chain's name.
 pub(crate) const CHAIN: &str = "bench";
 /// The control token.
 pub(crate) const TOKEN: &str = "bench-token";
+const PASSPHRASE: &str = "bench passphrase";
 /// Threads of a slotkeeper in this process are called so.
 pub(crate) const THREADS: &str = "slotkeeper";
 /// How long anything may take before it counts as not measurable.
@@ -39,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) idle: usize,
     /// Producers with two keys each.
     pub(crate) kept: Vec<String>,
+    /// How many of these have encrypted key files: opening one takes 16 MiB for a moment.
+    pub(crate) encrypted: usize,
     /// Producers that are only watched.
     pub(crate) watched: Vec<String>,
     /// Where slotkeeper asks instead of the devnet's own endpoints.
@@ -113,13 +117,20 @@ impl World {
             runtime,
             directory,
         };
-        for name in &world.plan.kept {
+        world.private("control.token", TOKEN)?;
+        world.private("pass", PASSPHRASE)?;
+        let passphrase = Passphrase::new(PASSPHRASE.to_owned());
+        for (n, name) in world.plan.kept.iter().enumerate() {
             for number in [0, 1] {
-                let text = secret(name, number)?.to_wif();
-                world.private(&format!("{name}-{number}.wif"), &text)?;
+                let path = world.directory().join(format!("{name}-{number}.key"));
+                let key = secret(name, number)?;
+                if n < world.plan.encrypted {
+                    key_file::save_encrypted(&path, &key, &passphrase, false)?;
+                } else {
+                    key_file::save_wif(&path, &key, false)?;
+                }
             }
         }
-        world.private("control.token", TOKEN)?;
         Ok(world)
     }
 
@@ -172,7 +183,12 @@ impl World {
             )?;
         }
         writeln!(text, "producers:")?;
-        for name in &plan.kept {
+        for (n, name) in plan.kept.iter().enumerate() {
+            let sealed = if n < plan.encrypted {
+                ", passphrase_file: pass"
+            } else {
+                ""
+            };
             writeln!(text, "  - chain: {CHAIN}\n    name: {name}\n    keys:")?;
             for number in [0, 1] {
                 let key = key_text(name, number)?;
@@ -183,7 +199,7 @@ impl World {
             }
             writeln!(
                 text,
-                "    authority:\n      - {{method: witness_set_properties, key_files: [{name}-0.wif, {name}-1.wif]}}"
+                "    authority:\n      - {{method: witness_set_properties, key_files: [{name}-0.key, {name}-1.key]{sealed}}}"
             )?;
         }
         for name in &plan.watched {

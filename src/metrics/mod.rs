@@ -1,8 +1,8 @@
 //! Every metric name, once ([`names`]), and the page of `/metrics`: rendered from the latest snapshots, the actuator's
 //! figures and this process's own counters. Never asks a chain, never waits.
 //!
-//! What depends on a snapshot alone is rendered once for each snapshot and kept; what moves with the clock or with
-//! requests is rendered for each scrape.
+//! What depends on a snapshot alone is rendered once for each snapshot and kept, and so are the actuator's figures; what
+//! moves with the clock or with requests is rendered for each scrape.
 
 mod actuator;
 mod chain;
@@ -35,12 +35,15 @@ pub struct Metrics {
     pub tasks: Arc<Tasks>,
     process: Mutex<Process>,
     chains: Mutex<BTreeMap<String, CachedChain>>,
+    actuator: Mutex<CachedActuator>,
     /// Since the last scrape; `None` before the first.
     scraped: Mutex<Option<Stopwatch>>,
 }
 
 /// Snapshots are rendered ahead for scrapes at least this frequent.
 const SCRAPED_LATELY: Duration = Duration::from_secs(60);
+/// A page of cached parts up to this size is put together in less time than a change of threads takes.
+const SMALL: usize = 512 * 1024;
 
 /// One heartbeat source as the page shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +68,7 @@ pub struct Inputs<'a> {
     /// Every configured heartbeat source.
     pub heartbeats: &'a [HeartbeatFigure],
     /// The actuator's figures.
-    pub actuator: &'a ActuatorSnapshot,
+    pub actuator: &'a Arc<ActuatorSnapshot>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +83,13 @@ struct CachedChain {
     keys: ChainKeys,
     /// The snapshot that `bodies` shows. Held, so that its address cannot be reused by another.
     snapshot: Option<Arc<Snapshot>>,
+    bodies: Bodies,
+}
+
+#[derive(Debug, Default)]
+struct CachedActuator {
+    /// What `bodies` shows, held for the same reason.
+    snapshot: Option<Arc<ActuatorSnapshot>>,
     bodies: Bodies,
 }
 
@@ -98,6 +108,7 @@ impl Metrics {
                 reloaded_at: started_at,
             }),
             chains: Mutex::new(cached_chains(config)),
+            actuator: Mutex::default(),
             scraped: Mutex::default(),
         }
     }
@@ -105,10 +116,39 @@ impl Metrics {
     /// Renders a fresh snapshot's part ahead of the next scrape, if anybody has scraped lately: a scrape then only
     /// joins what is there.
     pub fn warm(&self, snapshot: &Arc<Snapshot>) {
-        let lately = lock(&self.scraped).is_some_and(|s| s.elapsed() < SCRAPED_LATELY);
-        if lately && let Some(cached) = lock(&self.chains).get_mut(&snapshot.chain) {
+        if self.scraped_lately()
+            && let Some(cached) = lock(&self.chains).get_mut(&snapshot.chain)
+        {
             cached.refresh(snapshot);
         }
+    }
+
+    /// The same for the actuator's figures.
+    pub fn warm_actuator(&self, snapshot: &Arc<ActuatorSnapshot>) {
+        if self.scraped_lately() {
+            lock(&self.actuator).refresh(snapshot);
+        }
+    }
+
+    /// Whether a page of these has only to be joined, and is small: then it may be rendered where an event loop waits.
+    #[must_use]
+    pub fn is_quick(&self, snapshots: &[Arc<Snapshot>], actuator: &Arc<ActuatorSnapshot>) -> bool {
+        // Who renders holds the locks: that is not quick either.
+        let (Ok(chains), Ok(cached)) = (self.chains.try_lock(), self.actuator.try_lock()) else {
+            return false;
+        };
+        let mut size = cached.bodies.size();
+        let fresh = snapshots.iter().all(|snapshot| {
+            chains.get(&snapshot.chain).is_some_and(|cached| {
+                size = size.saturating_add(cached.bodies.size());
+                same(cached.snapshot.as_ref(), snapshot)
+            })
+        });
+        fresh && same(cached.snapshot.as_ref(), actuator) && size <= SMALL
+    }
+
+    fn scraped_lately(&self) -> bool {
+        lock(&self.scraped).is_some_and(|s| s.elapsed() < SCRAPED_LATELY)
     }
 
     /// A reload was tried at `now`. When it worked, `config` is in force.
@@ -128,20 +168,22 @@ impl Metrics {
         let mut own = Bodies::default();
         self.process_lines(&mut own);
         heartbeat_lines(&mut own, inputs.heartbeats);
-        actuator::render(&mut own, inputs.actuator);
+        let mut actuator = lock(&self.actuator);
+        actuator.refresh(inputs.actuator);
         let mut chains = lock(&self.chains);
+        let mut moving = Bodies::default();
         for snapshot in inputs.snapshots {
-            chain::render_ages(&mut own, snapshot, inputs.now);
+            chain::render_ages(&mut moving, snapshot, inputs.now);
             if let Some(cached) = chains.get_mut(&snapshot.chain) {
                 cached.refresh(snapshot);
             }
-            own.put(
+            moving.put(
                 Name::TaskLastTick,
                 &[&watch_task(&snapshot.chain)],
                 seconds(snapshot.tick_at),
             );
         }
-        let mut parts = vec![&own];
+        let mut parts = vec![&own, &actuator.bodies, &moving];
         parts.extend(
             inputs
                 .snapshots
@@ -209,14 +251,28 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl CachedChain {
     fn refresh(&mut self, snapshot: &Arc<Snapshot>) {
-        if self
-            .snapshot
-            .as_ref()
-            .is_some_and(|s| Arc::ptr_eq(s, snapshot))
-        {
+        if same(self.snapshot.as_ref(), snapshot) {
             return;
         }
         self.bodies = chain::render(snapshot, &mut self.keys);
         self.snapshot = Some(Arc::clone(snapshot));
     }
+}
+
+// === impl CachedActuator ===
+
+impl CachedActuator {
+    fn refresh(&mut self, snapshot: &Arc<ActuatorSnapshot>) {
+        if same(self.snapshot.as_ref(), snapshot) {
+            return;
+        }
+        let mut bodies = Bodies::default();
+        actuator::render(&mut bodies, snapshot);
+        self.bodies = bodies;
+        self.snapshot = Some(Arc::clone(snapshot));
+    }
+}
+
+fn same<T>(kept: Option<&Arc<T>>, now: &Arc<T>) -> bool {
+    kept.is_some_and(|kept| Arc::ptr_eq(kept, now))
 }

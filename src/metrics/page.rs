@@ -35,6 +35,12 @@ impl Bodies {
         self.sample(name, "", labels, None, value.into());
     }
 
+    /// Bytes of all samples.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.iter().map(String::len).sum()
+    }
+
     /// Adds a histogram: cumulative `buckets` under `bounds`, then `+Inf`, sum and count.
     pub fn histogram(
         &mut self,
@@ -117,10 +123,7 @@ impl Bodies {
 /// Joins the parts into one page: each family once, with its help and type, then the samples of every part.
 #[must_use]
 pub(super) fn join(parts: &[&Bodies]) -> String {
-    let size: usize = parts
-        .iter()
-        .flat_map(|p| p.0.iter().map(String::len))
-        .sum::<usize>();
+    let size: usize = parts.iter().map(|p| p.size()).sum();
     let mut page = String::with_capacity(size.saturating_add(16 * 1024));
     for (i, metric) in TABLE.iter().enumerate() {
         if parts.iter().all(|p| p.0[i].is_empty()) {

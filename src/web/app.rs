@@ -79,6 +79,12 @@ impl App {
         })
     }
 
+    /// Whether [`App::metrics_page`] has only to join what was rendered ahead.
+    #[must_use]
+    pub fn page_is_quick(&self) -> bool {
+        self.metrics.is_quick(&self.snapshots(), &self.actuator())
+    }
+
     /// The prefix of keys in text on `chain`.
     #[must_use]
     pub fn prefix(&self, chain: &str) -> &str {

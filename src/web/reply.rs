@@ -189,7 +189,7 @@ pub(super) fn compress(request: &HeaderMap, mut reply: Reply) -> Reply {
 }
 
 /// Whether `Accept-Encoding` allows gzip (RFC 9110 section 12.5.3).
-fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     let mut star = false;
     for value in headers.get_all(ACCEPT_ENCODING) {
         for item in value.to_str().unwrap_or("").split(',') {

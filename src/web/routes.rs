@@ -100,8 +100,14 @@ impl Public {
         }
     }
 
-    /// Rendered off the event loop: ten thousand watched producers must not delay a webhook.
+    /// Rendered off the event loop, for ten thousand watched producers must not delay a webhook; at once where the page
+    /// is small, rendered ahead and sent as it is.
     async fn metrics(&self, request: &Request<Incoming>) -> Reply {
+        if !reply::takes_gzip(request.headers()) && self.0.page_is_quick() {
+            let page = self.0.metrics_page(clock::now_ms());
+            let page = reply::with_type(StatusCode::OK, CONTENT_TYPE, page);
+            return reply::compress(request.headers(), page);
+        }
         let (app, headers) = (Arc::clone(&self.0), request.headers().clone());
         let rendered = tokio::task::spawn_blocking(move || {
             let page = app.metrics_page(clock::now_ms());

@@ -97,6 +97,7 @@ pub async fn start(app: App, limits: Limits) -> Result<Listeners, StartError> {
     for snapshots in app.snapshots.values() {
         tokio::spawn(warm(Arc::clone(&app), snapshots.clone()));
     }
+    tokio::spawn(warm_actuator(Arc::clone(&app)));
     let spawn = |listener, security, handler: Arc<dyn Handler>, name: &str| {
         let task = app.metrics.tasks.register(name, STALL);
         tokio::spawn(serve(
@@ -142,6 +143,23 @@ async fn warm(app: Arc<App>, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
             Arc::clone(&snapshots.borrow_and_update()),
         );
         let _ = tokio::task::spawn_blocking(move || metrics.warm(&snapshot)).await;
+    }
+}
+
+/// The same for the actuator's figures.
+async fn warm_actuator(app: Arc<App>) {
+    let mut figures = app.desk.state();
+    let mut shutdown = app.shutdown.clone();
+    loop {
+        tokio::select! {
+            changed = figures.changed() => if changed.is_err() { return },
+            () = async { let _ = shutdown.wait_for(|stop| *stop).await; } => return,
+        }
+        let (metrics, now) = (
+            Arc::clone(&app.metrics),
+            Arc::clone(&figures.borrow_and_update()),
+        );
+        let _ = tokio::task::spawn_blocking(move || metrics.warm_actuator(&now)).await;
     }
 }
 

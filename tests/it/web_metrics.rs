@@ -28,7 +28,7 @@ fn render(metrics: &Metrics, snapshot: &Arc<Snapshot>) -> String {
                 overdue: true,
             },
         ],
-        actuator: &actuator(),
+        actuator: &Arc::new(actuator()),
     })
 }
 
