@@ -26,6 +26,7 @@ mod rpc_devnet;
 mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_server;
+mod several;
 mod signing;
 mod standalone;
 mod tidy;
