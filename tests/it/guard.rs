@@ -185,11 +185,16 @@ async fn fallback_acts_when_a_fault_outlasts_its_patience() {
     rig.stop().await;
 }
 
-/// Authenticated requests come, and the interlocks refuse them for their own reasons: the guard goes behind nobody's
-/// back. A heartbeat that is heard is no reason to act either.
+/// Authenticated requests come in time, and an interlock refuses them for a reason of its own (Alertmanager does not
+/// know the alert): the guard goes behind nobody's back. A heartbeat that is heard is no reason to act either.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fallback_does_not_act_while_requests_come() {
-    let rig = Rig::start(fallback("1h", "3s", 313)).await;
+    let (url, serving) = alertmanager(json!([])).await;
+    let rig = Rig::start(RigConfig {
+        actuator: format!("armed: true, alertmanagers: [{{url: \"{url}\"}}]"),
+        ..fallback("1h", "3s", 313)
+    })
+    .await;
     heartbeat(&rig).await;
     rig.until_able().await;
     rig.devnet.crash_node("A").expect("crash");
@@ -198,22 +203,43 @@ async fn fallback_does_not_act_while_requests_come() {
     let before = slots(&rig);
     let watch = Stopwatch::start();
     while slots(&rig) < before + 10 {
-        // Refused as stale: asked, answered, and nothing switched.
-        let stale = alert(
-            &rig.key("A"),
-            ALICE,
-            "failover",
-            "firing",
-            now_ms() / 1000 - 600,
-        );
-        let (code, _) = rig.post("/api/v1/alertmanager", &stale).await;
+        let (code, _) = rig
+            .post("/api/v1/alertmanager", &failover(&rig.key("A"), ALICE))
+            .await;
         assert_eq!(code, 200);
         assert!(watch.elapsed() < PATIENCE, "no slots pass");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(rig.switches().is_empty());
+    let decisions = rig.get("/api/v1/decisions").await;
+    assert_eq!(
+        decisions["decisions"][0]["reason"], "alert_not_active",
+        "{decisions}"
+    );
     let asked = guards(&rig).await;
     assert!(asked.is_empty(), "the guard asked: {asked:?}");
+    serving.abort();
+    rig.stop().await;
+}
+
+/// Requests that are too old to be acted on (a dead Prometheus, whose last word Alertmanager repeats) are no sign of
+/// life: the guard's patience ends all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stale_requests_do_not_hold_the_guard() {
+    let rig = Rig::start(fallback("1h", "3s", 316)).await;
+    heartbeat(&rig).await;
+    rig.until_able().await;
+    rig.devnet.crash_node("A").expect("crash");
+    let b = rig.key("B");
+    let watch = Stopwatch::start();
+    while rig.registered() != b {
+        let ten_minutes_ago = now_ms() / 1000 - 600;
+        let stale = alert(&rig.key("A"), ALICE, "failover", "firing", ten_minutes_ago);
+        assert_eq!(rig.post("/api/v1/alertmanager", &stale).await.0, 200);
+        assert!(watch.elapsed() < PATIENCE, "the guard was held");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    moved_by_the_guard(&rig).await;
     rig.stop().await;
 }
 

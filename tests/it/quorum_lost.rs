@@ -19,6 +19,8 @@ const BLOCKS: u64 = 200;
 async fn long_without_a_quorum_then_switched_within_two_ticks() {
     let rig = Rig::start(RigConfig {
         interval_ms: 200,
+        // The shortest tick of a main net: deciding, signing and syncing are not counted in ticks of a few milliseconds.
+        poll_ms: Some(500),
         seed: 401,
         extra: "guard: {mode: off}".into(),
         actuator: "armed: true, max_alert_age: 5s".into(),

@@ -24,6 +24,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) struct RigConfig {
     pub(crate) protocol: Protocol,
     pub(crate) interval_ms: u64,
+    /// `poll_interval`; a third of the block interval unless said otherwise.
+    pub(crate) poll_ms: Option<u64>,
     pub(crate) others: usize,
     /// Names of devnet endpoints to use as RPC: `full1`…`full3`, `A`, `B`.
     pub(crate) endpoints: Vec<&'static str>,
@@ -53,6 +55,7 @@ impl Default for RigConfig {
         Self {
             protocol: Protocol::Hive,
             interval_ms: 300,
+            poll_ms: None,
             others: 4,
             endpoints: vec!["full1", "full2", "full3"],
             quorum: None,
@@ -216,7 +219,7 @@ impl Rig {
             c.protocol,
             slotkeeper::hex::encode(&slotkeeper::chain::graphene::TESTNET_CHAIN_ID),
             c.interval_ms,
-            (c.interval_ms / 3).max(50),
+            c.poll_ms.unwrap_or((c.interval_ms / 3).max(50)),
             c.producer_extra,
             c.actuator,
             c.extra,
