@@ -20,6 +20,8 @@
 //! | room | owns |
 //! |---|---|
 //! | [`cli`] | one file per subcommand |
+//! | [`demo`] | a small world to show a failover in, with real Prometheus and Alertmanager |
+//! | [`app`] | one running slotkeeper: builds every room, wires them, stops them in order |
 //! | [`web`] | the two listeners, authentication, status page |
 //! | [`guard`], [`alertmanager`] | where requests come from |
 //! | [`actuator`] | decide, interlocks, attempts, journal: the only room that can broadcast |
