@@ -1,5 +1,5 @@
 //! The state machine of one switch, from signed bytes to irreversible. Pure: what was seen goes in, what to do comes
-//! out; [`super::driver`] does it.
+//! out; `driver` does it.
 //!
 //! ```text
 //! signed ──▶ sent ──▶ included ──▶ effective ──▶ irreversible

@@ -1,4 +1,4 @@
-//! Which method and which of our keys can authorize a transition. Pure, but for [`load`], which reads key files.
+//! Which method and which of our keys can authorize a transition. Pure.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Everything [`super::decide`] looks at, as plain data: gathered once per decision by [`super::gather`], so that any
+//! Everything [`super::decide`] looks at, as plain data: gathered once per decision by `gather`, so that any
 //! decision can be replayed from its facts.
 
 use super::alert_source::Standing;

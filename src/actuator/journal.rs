@@ -56,7 +56,7 @@ pub struct DecisionRecord {
     /// What a rehearsal built (txid, signer), or what went wrong after the interlocks passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What somebody with the active key would have to sign, where no key at hand can: see [`super::offline`].
+    /// What somebody with the active key would have to sign, where no key at hand can: see `offline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<serde_json::Value>,
 }

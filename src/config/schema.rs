@@ -1,4 +1,4 @@
-//! The JSON schema of the config file, for editors (`check-config --schema`). Written by hand beside [`super::raw`]; a test
+//! The JSON schema of the config file, for editors (`check-config --schema`). Written by hand beside `raw`; a test
 //! asks the YAML reader itself which keys it knows and compares.
 
 use serde_json::{Map, Value, json};

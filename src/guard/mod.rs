@@ -1,4 +1,4 @@
-//! The local trigger: the same fault, the same request, without Prometheus or Alertmanager. [`judge`] is pure; [`run`]
+//! The local trigger: the same fault, the same request, without Prometheus or Alertmanager. [`judge`] is pure; `run`
 //! is the loop around it. The guard only *asks*: interlocks, silences and the chain's fence decide as for a webhook.
 
 mod judge;

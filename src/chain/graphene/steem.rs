@@ -1,5 +1,5 @@
 //! Steem, Hive and Blurt: `impl Chain`. What is asked each tick, how a switch is written, and what the answers mean.
-//! Pure; bytes come from the codec beside it, meanings from [`super::read`] and [`super::faults`].
+//! Pure; bytes come from the codec beside it, meanings from `read` and [`super::faults`].
 
 use serde_json::{Value, json};
 

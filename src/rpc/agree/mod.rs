@@ -1,11 +1,11 @@
 //! Agreement: the endpoints' reports of one tick → one view that enough providers share, or the named reason why there
 //! is none. Pure: time and the ids already known come in as arguments.
 //!
-//! 1. [`votes`]: which reports count at all (right chain, no head from the future), and what ids they name;
-//! 2. [`forks`]: who is on one fork, by the id at the highest common height;
+//! 1. `votes`: which reports count at all (right chain, no head from the future), and what ids they name;
+//! 2. `forks`: who is on one fork, by the id at the highest common height;
 //! 3. freshness, against the highest head that a quorum *supports* (never against a lone head);
-//! 4. [`state`]: registered keys, url and props, read at settled heads;
-//! 5. [`chain`]: blocks, schedules, authorities.
+//! 4. `state`: registered keys, url and props, read at settled heads;
+//! 5. `chain`: blocks, schedules, authorities.
 
 mod chain;
 mod forks;
