@@ -18,7 +18,7 @@ use crate::actuator::{
 };
 use crate::alertmanager::{Alertmanagers, Heartbeats, Intake, Webhook, keep};
 use crate::chain;
-use crate::clock::{Millis, Stopwatch, now_ms};
+use crate::clock::{Millis, Stopwatch, millis, now_ms};
 use crate::config::Config;
 use crate::guard::{Ears, Guard};
 use crate::keys::PublicKey;
@@ -192,8 +192,7 @@ impl App {
                 Arc::new(Noted {
                     actuator: actuator.clone(),
                     seen,
-                    max_age: Millis::try_from(config.actuator.max_alert_age.as_millis())
-                        .unwrap_or(Millis::MAX),
+                    max_age: millis(config.actuator.max_alert_age),
                 }),
             ),
             reload: reload_through(ask),

@@ -11,7 +11,13 @@ pub type Millis = i64;
 pub fn now_ms() -> Millis {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+        .map_or(0, millis)
+}
+
+/// A duration in [`Millis`]; one too long for them is the longest they can say.
+#[must_use]
+pub fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
 
 /// A monotonic stopwatch for durations (latencies, timeouts); unaffected by clock jumps.

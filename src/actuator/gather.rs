@@ -4,9 +4,9 @@ use super::alert_source::Standing;
 use super::attempt::Attempt;
 use super::facts::{Facts, Rules, Seen, Standby, Underway};
 use super::handle::name;
-use super::shared::{Shared, millis};
+use super::shared::Shared;
 use super::types::Request;
-use crate::clock::Millis;
+use crate::clock::{Millis, millis};
 use crate::config::{ChainConfig, KeyConfig, ProducerConfig};
 use crate::watch::{Fault, NodeHealth, ProducerSnapshot, Readiness, Snapshot};
 

@@ -12,7 +12,7 @@ use super::book::{Book, Name};
 use super::handle::{locked, name};
 use super::journal::{EventRecord, Journal};
 use super::state::{ActuatorSnapshot, Given};
-use crate::clock::{self, Millis};
+use crate::clock::{self, Millis, millis};
 use crate::config::Config;
 use crate::keys::PublicKey;
 use crate::watch::Snapshot;
@@ -141,9 +141,4 @@ impl Shared {
         drop(book);
         self.state.send_replace(Arc::new(snapshot));
     }
-}
-
-/// A duration as chain-time milliseconds.
-pub(super) fn millis(d: std::time::Duration) -> Millis {
-    Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX)
 }

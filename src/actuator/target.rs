@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Rules, Standby};
 use super::types::{Action, Cause, Check};
-use crate::clock::Millis;
+use crate::clock::millis;
 use crate::config::WhenExhausted;
 use crate::keys::PublicKey;
 use crate::watch::Readiness;
@@ -166,7 +166,7 @@ fn disable_on_request(facts: &Facts, rules: &Rules, current: PublicKey) -> Choic
 /// Whether `disable_when` holds, with its figures.
 pub(super) fn disable_due(facts: &Facts, rules: &Rules) -> Result<String, String> {
     let when = rules.disable_when;
-    let needed = Millis::try_from(when.no_ready_standby_for.as_millis()).unwrap_or(Millis::MAX);
+    let needed = millis(when.no_ready_standby_for);
     let stood = facts.no_ready_standby_for();
     if facts.consecutive_missed < when.consecutive_misses {
         return Err(format!(

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::judge::{Facts, Silence, judge};
 use crate::actuator::{Action, ActuatorHandle, Cause, Incoming};
-use crate::clock::{Millis, now_ms};
+use crate::clock::{Millis, millis, now_ms};
 use crate::config::Config;
 use crate::keys::PublicKey;
 use crate::watch::{Fault, Snapshot};
@@ -191,10 +191,6 @@ async fn wait_for_any(snapshots: &mut BTreeMap<String, watch::Receiver<Arc<Snaps
         }
     })
     .await;
-}
-
-fn millis(duration: std::time::Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::probes::{Probes, Yardstick};
 use super::rotation::Rotation;
 use super::{LedgerStore, ProducerSnapshot, Snapshot};
 use crate::chain::{Chain, Memory};
-use crate::clock::{Millis, now_ms};
+use crate::clock::{Millis, millis, now_ms};
 use crate::config::{Config, FaultConfig, ProducerConfig};
 use crate::keys::PublicKey;
 use crate::rpc::agree::agree;
@@ -396,8 +396,7 @@ impl Plan {
     fn ledger_rules(&self) -> LedgerRules {
         LedgerRules {
             interval: self.interval,
-            miss_window: Millis::try_from(self.fault.miss_window.as_millis())
-                .unwrap_or(Millis::MAX),
+            miss_window: millis(self.fault.miss_window),
             watch_all: self.watch_all,
             watched: self
                 .producers

@@ -7,7 +7,7 @@ use super::fields::{bad, format_seconds};
 use super::{Dialect, Serialization, Transaction, digest, faults, read, tapos, txid};
 use crate::chain::{
     Accepted, Anchor, BlockRef, Call, Chain, ChainSpec, Change, Draft, Memory, Method, Observation,
-    Outcome, Protocol, ReadError, Reply, Sealed,
+    Outcome, ReadError, Reply, Sealed,
 };
 use crate::clock::Millis;
 use crate::keys::Signature;
@@ -298,10 +298,4 @@ fn read_many(spec: &ChainSpec, asked: &[String], reply: &Value) -> Result<Produc
         }
     }
     Ok(producers)
-}
-
-/// Whether this adapter speaks `protocol`.
-#[must_use]
-pub fn speaks(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Steem | Protocol::Hive | Protocol::Blurt)
 }
