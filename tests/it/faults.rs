@@ -255,10 +255,44 @@ async fn one_endpoint_never_switches_on_a_fault() {
                 "{}: false switch",
                 case.name
             );
+            // Asked for a switch in the midst of it, it names the reason why not.
+            let alert = crate::webhooks::failover(&rig.key("A"), ALICE);
+            let (code, answer) = rig.post("/api/v1/alertmanager", &alert).await;
+            assert_eq!(code, 200, "{}: {answer}", case.name);
+            let id = answer["results"][0]["request_id"]
+                .as_str()
+                .expect("id")
+                .to_owned();
+            let decision = decided(&rig, &id).await;
+            assert_ne!(decision["verdict"], "act", "{}: {decision}", case.name);
+            let reason = decision["reason"].as_str().unwrap_or_default();
+            assert!(
+                !reason.is_empty() && reason != "ok",
+                "{}: {decision}",
+                case.name
+            );
+            assert!(rig.switches().is_empty(), "{}: false switch", case.name);
             rig.stop().await;
         })
         .collect();
     all(stories).await;
+}
+
+/// The newest decision of a request, once there is one.
+async fn decided(rig: &Rig, request_id: &str) -> serde_json::Value {
+    let path = format!("/api/v1/decisions?request_id={request_id}");
+    let watch = slotkeeper::clock::Stopwatch::start();
+    loop {
+        let newest = rig.get(&path).await["decisions"][0].take();
+        if newest.is_object() {
+            return newest;
+        }
+        assert!(
+            watch.elapsed() < crate::rig::PATIENCE,
+            "{request_id}: not decided"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 /// Two of three faulty: no switch, `no_quorum` journaled and counted, not able; both back: switched.
