@@ -157,6 +157,7 @@ impl Recording {
                 producers: vec![self.watched()],
                 blocks: ledger.wanted(now),
                 authorities: vec![],
+                aliases: None,
             };
             let reports: Vec<EndpointReport> = seen
                 .iter()
