@@ -182,7 +182,7 @@ fn every_read_of_a_real_node_is_understood() {
             producers: vec![owner.clone()],
             blocks: vec![num],
             authorities: Vec::new(),
-            aliases: None,
+            aliases: std::sync::Arc::default(),
         };
         let seen = chain
             .read(&memory, &survey_answers(&chain, &memory, &find))

@@ -157,7 +157,7 @@ impl Recording {
                 producers: vec![self.watched()],
                 blocks: ledger.wanted(now),
                 authorities: vec![],
-                aliases: None,
+                aliases: std::sync::Arc::default(),
             };
             let reports: Vec<EndpointReport> = seen
                 .iter()
