@@ -258,7 +258,7 @@ fn alice(s: &State, state: ProducerState) -> ProducerSnapshot {
         nodes: BTreeMap::new(),
         ready: s.ready.clone(),
         no_ready_standby_since: None,
-        active_keys: None,
+        active_keys: BTreeMap::new(),
         conflicting_blocks: 0,
     }
 }
@@ -407,6 +407,8 @@ impl Life {
                 method: Method::WitnessSetProperties,
                 keys: (1..=3).map(key).collect(),
                 missing: vec![],
+                permission: None,
+                of: "alice".into(),
             }],
             signers,
         };
