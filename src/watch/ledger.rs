@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::rounds::Rounds;
 use self::slots::{Outcomes, Shares, SlotClock, SlotRecord};
 use self::track::Track;
-use super::{ChainSlots, KeyCounts};
+use super::{ChainSlots, KeyCounts, OthersSince};
 use crate::chain::{Block, BlockId, BlockRef};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
@@ -178,6 +178,8 @@ pub struct Figures {
     pub scheduled: bool,
     /// Participation of the others over two rounds.
     pub others_participation: Option<f64>,
+    /// Which of the others still produce since `run` began.
+    pub others_since_run: Option<OthersSince>,
 }
 
 /// Dirty rows, to be saved in one transaction.
@@ -353,6 +355,11 @@ impl Ledger {
         let empty = Track::default();
         let track = self.tracks.get(producer).unwrap_or(&empty);
         let tenure = track.tenure(self.window_start(), self.state.unknown_until);
+        let others_since_run = tenure.run.first().and_then(|time| {
+            let since = self.now.clock?.slot_of(*time)?;
+            let outcomes = &self.state.outcomes;
+            outcomes.others_since(since, producer, self.state.rounds.usual_slots())
+        });
         Figures {
             keys: track.key_counts().collect(),
             retracted: track.retracted,
@@ -371,6 +378,7 @@ impl Ledger {
             },
             scheduled: self.now.scheduled.contains(producer),
             others_participation: self.now.shares.as_ref().and_then(|s| s.without(producer)),
+            others_since_run,
         }
     }
 

@@ -503,6 +503,7 @@ fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Und
         silence: None,
         view: Ok(facts::Seen {
             observed_at: tick.view.observed_at,
+            head: tick.view.head.num,
             head_time: tick.view.head.time,
             agreeing: (tick.view.agreeing, 1),
             registered,
@@ -518,6 +519,7 @@ fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Und
         consecutive_missed: 2,
         no_ready_standby_since: None,
         others_participation: Some(1.0),
+        others_since_run: None,
         attempt,
         last_switch: None,
         switches_spent: 0,

@@ -117,6 +117,7 @@ impl Desk for FakeDesk {
                     verdict: "wait".into(),
                     reason: "no_quorum".into(),
                     interlocks: vec![],
+                    view: None,
                     attempt: None,
                     note: None,
                     unsigned: None,
