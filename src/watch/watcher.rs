@@ -252,7 +252,7 @@ impl Watcher {
         Memory {
             identity,
             producers: self.rotation.next(always, &others, self.plan.poll),
-            blocks: self.ledger.wanted(now),
+            blocks: self.ledger.wanted(now, self.agreement.is_ok()),
             authorities,
         }
     }

@@ -155,7 +155,7 @@ impl Recording {
             let memory = Memory {
                 identity: false,
                 producers: vec![self.watched()],
-                blocks: ledger.wanted(now),
+                blocks: ledger.wanted(now, true),
                 authorities: vec![],
             };
             let reports: Vec<EndpointReport> = seen

@@ -123,6 +123,27 @@ fn miss(sim: &mut Sim, ledger: &mut Ledger, producer: &str, misses: u32) {
     }
 }
 
+#[test]
+fn ten_minutes_without_a_view_are_filled_in_by_the_second_view() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    for _ in 0..20 {
+        sim.produce(0, &[]);
+        sim.tick(&mut ledger);
+    }
+    for _ in 0..200 {
+        sim.produce(0, &[]);
+    }
+    ledger.apply(&sim.view_after(&ledger, false));
+    assert!(!ledger.slots().caught_up);
+    // However long the tick before took: up to its own head and two blocks on.
+    sim.produce(0, &[]);
+    sim.produce(0, &[]);
+    sim.tick(&mut ledger);
+    assert!(ledger.slots().caught_up);
+}
+
 /// The next block is by one of `able`: all slots before it are missed.
 fn produce_by(sim: &mut Sim, able: &[&str]) {
     for missed in 0.. {
