@@ -91,6 +91,7 @@ fn ticks(blocks: usize) -> anyhow::Result<Vec<Figure>> {
                 producers: witnesses(1..=PRODUCERS),
                 blocks: ledger.wanted(now, true),
                 authorities: Vec::new(),
+                aliases: std::sync::Arc::default(),
             };
             let reports = Arc::clone(&pool).ask(&memory).await;
             let watch = Stopwatch::start();

@@ -43,6 +43,8 @@ pub(super) fn unsigned(
         from: state.registered_key,
         to,
         method: Method::WitnessUpdate,
+        permission: None,
+        finalizer: None,
     };
     let anchor = Anchor {
         head_time: view.head.time.saturating_add(CARRY),

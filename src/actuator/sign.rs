@@ -3,8 +3,7 @@
 
 use super::authority::Keyring;
 use super::decide::Order;
-use crate::chain::{Anchor, Chain, Change, Protocol, Sealed};
-use crate::keys::Nonce;
+use crate::chain::{Anchor, Chain, Change, Sealed};
 use crate::watch::Snapshot;
 
 /// Signs `order` for `producer` on the agreed view of `snapshot`.
@@ -33,6 +32,8 @@ pub(super) fn sign(
         from: order.from,
         to: order.to,
         method: order.by.method,
+        permission: None,
+        finalizer: None,
     };
     let anchor = Anchor {
         head_time: view.head.time,
@@ -45,12 +46,8 @@ pub(super) fn sign(
     let signer = keyring
         .signer(&order.by.signer)
         .ok_or("the signing secret is not loaded")?;
-    let nonce = match chain.spec().protocol {
-        Protocol::Antelope => Nonce::Antelope,
-        _ => Nonce::Graphene,
-    };
     let signature = signer
-        .sign(&draft.digest, nonce)
+        .sign(&draft.digest, chain.nonce())
         .map_err(|e| format!("signing failed: {e}"))?;
     let recovered = signature
         .recover(&draft.digest)

@@ -13,10 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Millis;
-use crate::keys::{PublicKey, Signature};
+use crate::keys::{Nonce, PublicKey, Signature};
 
 pub use protocol::{Protocol, UnknownProtocol};
-pub use types::{Block, BlockId, BlockRef, Memory, Observation, ProducerState, Schedule};
+pub use types::{
+    Activation, Block, BlockId, BlockRef, Finalizer, Memory, Observation, ProducerState, Schedule,
+    Version,
+};
 
 /// What distinguishes one chain from another of the same protocol, fully resolved (defaults applied by `config`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +83,23 @@ pub enum Method {
     Regproducer,
 }
 
+/// How calls travel: what [`crate::rpc`] must know of a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// JSON-RPC 2.0 by POST to one URL. HTTP status 200 even for errors; gateways add their own 4xx and 5xx.
+    JsonRpc {
+        /// Several calls may be sent as one array.
+        batches: bool,
+    },
+    /// The same, but the node itself answers 4xx or 5xx with a JSON-RPC error in the body, and speaks it over websockets
+    /// too (BitShares). No batches.
+    JsonRpcStatus,
+    /// One path per call: [`Call::method`] is the path, [`Call::params`] the body of a POST. Errors are statuses with
+    /// `{code, message, error: {code, name, what, details}}` (nodeos); [`RpcFault::code`] is then `error.code` where there
+    /// is one, else the status, and [`RpcFault::data`] the whole `error`.
+    Rest,
+}
+
 /// A wanted change of the registered signing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -91,6 +111,12 @@ pub struct Change {
     pub to: PublicKey,
     /// How.
     pub method: Method,
+    /// Antelope: the permission that signs, without the actor (`failover`); `None` = `active`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
+    /// Savanna: the finalizer key to activate together with the switch (`PUB_BLS_…`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finalizer: Option<String>,
 }
 
 /// Everything of the agreed view that a draft needs.
@@ -226,8 +252,23 @@ pub trait Chain: Send + Sync + std::fmt::Debug {
     fn outcome(&self, sealed: &Sealed, replies: &[Reply]) -> Outcome;
     /// Whether `method` is a compare-and-swap on the current key.
     fn compares_and_swaps(&self, method: Method) -> bool;
-    /// Whether the dialect takes JSON-RPC batches.
-    fn batches(&self) -> bool;
+    /// How calls travel.
+    fn framing(&self) -> Framing;
+    /// Consecutive slots of one turn: what a fault counts in. Above 1, slots are judged when their turn is over.
+    fn turn(&self) -> u32 {
+        1
+    }
+    /// How the nonce of a signature is derived.
+    fn nonce(&self) -> Nonce {
+        Nonce::Graphene
+    }
+    /// Whether registering the null key takes a producer out of the schedule here.
+    ///
+    /// # Errors
+    /// Why not, in words for the operator.
+    fn can_disable(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
 }
 
 /// Opens the chain that `spec` describes, or says that this build does not speak its protocol.

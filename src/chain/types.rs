@@ -41,6 +41,10 @@ pub struct Block {
     pub signing_key: Option<PublicKey>,
     /// Signing keys registered by transactions in this block, in order: they hold from the next block on.
     pub key_changes: Vec<(String, PublicKey)>,
+    /// Version of the schedule the block was produced under, where headers carry it (Antelope before Savanna). It is also
+    /// the one that the missed slots right before the block were scheduled by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_version: Option<u64>,
 }
 
 /// Who has which slot, as read while some head stood.
@@ -54,6 +58,46 @@ pub struct Schedule {
     pub order: Vec<String>,
     /// Consecutive slots of one turn: 1 on Graphene, 12 on Antelope.
     pub turn: u32,
+    /// Where schedules have versions (Antelope): which one this is. Then `until` says nothing (`u64::MAX`): a schedule is
+    /// in force until the next version is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+}
+
+/// A numbered schedule and the keys that may sign under it.
+///
+/// It was read while the endpoint's head moved from [`Schedule::read_at`] to [`Version::read_by`] (equal when it did not
+/// move): in force in the state of some head between the two, both included. The schedule in the state of head `h` rules
+/// the slots up to and including block `h + 1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Counts up by one with each change.
+    pub number: u64,
+    /// The endpoint's head after the reading.
+    pub read_by: u64,
+    /// The effective key of each producer of `order`, in that order: of a multi-key authority the first.
+    pub keys: Vec<PublicKey>,
+}
+
+/// How far a newly registered key has come on its way to be effective, where that takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// In a proposed schedule.
+    Proposed,
+    /// In a pending schedule (Antelope before Savanna): the proposal is irreversible.
+    Pending,
+}
+
+/// A producer's finality key (Savanna), as the chain's finalizer policies name it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finalizer {
+    /// Public key in the active policy, `PUB_BLS_…`; empty when it has none there.
+    pub active_key: String,
+    /// Public key in the pending policy, when there is one and it names the producer.
+    pub pending_key: Option<String>,
+    /// Number and time (Unix milliseconds) of the block last voted for, where the node tracks votes.
+    pub last_vote: Option<(u64, Millis)>,
 }
 
 /// What the chain says of one producer at one head.
@@ -77,6 +121,10 @@ pub struct ProducerState {
     pub version: Option<String>,
     /// When the producer last published a price feed, Unix milliseconds.
     pub feed_time: Option<Millis>,
+    /// The node's own count of blocks not yet paid for (Antelope). Falls on a claim: never a miss.
+    pub unpaid_blocks: Option<u64>,
+    /// A newer key than the effective one is on its way: which, and how far.
+    pub coming: Option<(PublicKey, Activation)>,
 }
 
 /// What one endpoint said in one tick, already in chain-neutral words.
@@ -90,8 +138,12 @@ pub struct Observation {
     pub head_slot: u64,
     /// Last irreversible block number.
     pub irreversible: u64,
-    /// True when the head was the same before and after the state was read, so that state and head belong together.
+    /// True when state and head belong together: the head was the same before and after the state was read, or moved by
+    /// no more than `slack`.
     pub settled: bool,
+    /// Blocks by which the head moved while the state was read, where blocks are too fast for it to stand still
+    /// (Antelope): the state is of some head from `head` to `head + slack`. 0 = exactly of `head`.
+    pub slack: u64,
     /// Share of recent slots filled, the node's own figure, 0–1.
     pub participation: Option<f64>,
     /// The schedule, when `settled` and asked for.
@@ -100,8 +152,13 @@ pub struct Observation {
     pub producers: BTreeMap<String, Option<ProducerState>>,
     /// Blocks asked for and found, ascending.
     pub blocks: Vec<Block>,
-    /// Public keys that may sign with the account's active authority, per producer, when asked for.
+    /// Public keys that alone suffice for a switch, per authority asked for (see [`Memory::authorities`]).
     pub active_keys: BTreeMap<String, Vec<PublicKey>>,
+    /// Object id → account name of all producers, where blocks and schedules name producers by id (BitShares); `None`
+    /// when not asked for.
+    pub aliases: Option<BTreeMap<String, String>>,
+    /// Finality keys by producer (Savanna); `None` when not asked for or the node knows none.
+    pub finalizers: Option<BTreeMap<String, Finalizer>>,
 }
 
 /// What the watcher still wants to know: the input of [`super::Chain::survey`].
@@ -113,8 +170,11 @@ pub struct Memory {
     pub producers: Vec<String>,
     /// Block numbers wanted. Asking one past the head is fine: it comes back as absent.
     pub blocks: Vec<u64>,
-    /// Accounts whose active authority is wanted (for `authority_invalid`).
+    /// Authorities wanted (for `authority_invalid`): an account name for its active authority, or `account@permission`
+    /// where a switch is signed with a permission of its own (Antelope).
     pub authorities: Vec<String>,
+    /// Object id → account name, as last agreed (see [`Observation::aliases`]).
+    pub aliases: std::sync::Arc<BTreeMap<String, String>>,
 }
 
 // === impl BlockId ===

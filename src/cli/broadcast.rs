@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::tx::read_transaction;
 use super::{CliError, CliResult, print};
 use crate::chain::graphene::Dialect;
-use crate::chain::{self, Accepted, Call, Chain, ChainSpec, Protocol, Reply};
+use crate::chain::{self, Accepted, Call, Chain, ChainSpec, Framing, Protocol, Reply};
 use crate::config::EndpointConfig;
 use crate::rpc::{Endpoint, EndpointError};
 
@@ -47,7 +47,7 @@ pub(super) fn run(args: &BroadcastArgs) -> CliResult {
     let endpoints = args
         .endpoints
         .iter()
-        .map(|url| open(url, args.allow_insecure))
+        .map(|url| open(url, args.allow_insecure, chain.framing()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(CliError::Usage)?;
     let transaction = signed(read_transaction()?)?;
@@ -86,7 +86,7 @@ fn spec(protocol: Protocol) -> ChainSpec {
     }
 }
 
-fn open(text: &str, allow_insecure: bool) -> anyhow::Result<Endpoint> {
+fn open(text: &str, allow_insecure: bool, framing: Framing) -> anyhow::Result<Endpoint> {
     let url = Url::parse(text).map_err(|e| anyhow!("--endpoint is no URL: {e}"))?;
     let mut shown = url.clone();
     // These fail only for URLs without a host, which Endpoint::new refuses.
@@ -103,7 +103,7 @@ fn open(text: &str, allow_insecure: bool) -> anyhow::Result<Endpoint> {
         soft_timeout: PATIENCE,
         hard_timeout: PATIENCE,
     };
-    Endpoint::new(&config, false).map_err(|e| {
+    Endpoint::new(&config, framing).map_err(|e| {
         let hint = if allow_insecure {
             ""
         } else {

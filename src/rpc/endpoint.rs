@@ -13,7 +13,7 @@ use super::jsonrpc::{self, Parsed};
 use super::redirect::is_loopback;
 use super::transport::{Facts, Kind, Transport};
 use super::types::{EndpointError, RpcOutcome};
-use crate::chain::{Call, Reply};
+use crate::chain::{Call, Framing, Reply};
 use crate::clock::{Millis, Stopwatch};
 use crate::config::EndpointConfig;
 
@@ -69,15 +69,15 @@ pub struct EndpointSetupError {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// An endpoint as configured. `batches`: whether the dialect takes JSON-RPC batches. Nothing is sent yet.
-    pub fn new(config: &EndpointConfig, batches: bool) -> Result<Self, EndpointSetupError> {
-        Self::with_roots(config, batches, &[])
+    /// An endpoint as configured, spoken to in `framing`. Nothing is sent yet.
+    pub fn new(config: &EndpointConfig, framing: Framing) -> Result<Self, EndpointSetupError> {
+        Self::with_roots(config, framing, &[])
     }
 
     /// Like [`Endpoint::new`], trusting the given root certificates (PEM) besides the system's.
     pub fn with_roots(
         config: &EndpointConfig,
-        batches: bool,
+        framing: Framing,
         roots_pem: &[&[u8]],
     ) -> Result<Self, EndpointSetupError> {
         let problem = |problem: String| EndpointSetupError {
@@ -111,7 +111,7 @@ impl Endpoint {
             label: config.label.clone(),
             soft: config.soft_timeout.min(config.hard_timeout),
             hard: config.hard_timeout,
-            batches: AtomicBool::new(batches),
+            batches: AtomicBool::new(framing == Framing::JsonRpc { batches: true }),
             transport: Transport::new(roots).map_err(problem)?,
             rest: Mutex::new(None),
             certificate_expiry: AtomicI64::new(NO_EXPIRY),

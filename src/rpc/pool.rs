@@ -53,13 +53,13 @@ impl Pool {
         chain: Arc<dyn Chain>,
         config: &ChainConfig,
     ) -> Result<Arc<Self>, EndpointSetupError> {
-        let batches = chain.batches();
+        let framing = chain.framing();
         let members = config
             .endpoints
             .iter()
             .map(|one| {
                 Ok(Arc::new(Member {
-                    endpoint: Endpoint::new(one, batches)?,
+                    endpoint: Endpoint::new(one, framing)?,
                     provider: one.provider.clone(),
                     health: Mutex::new(Health::new()),
                     busy: AtomicBool::new(false),

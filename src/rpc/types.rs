@@ -88,8 +88,12 @@ pub struct View {
     pub producers: BTreeMap<String, AgreedProducer>,
     /// Agreed blocks among those asked for, ascending by number.
     pub blocks: Vec<Block>,
-    /// Keys of the active authority, where asked for and agreed.
+    /// Keys that suffice for a switch, per authority asked for and agreed.
     pub active_keys: BTreeMap<String, Vec<crate::keys::PublicKey>>,
+    /// Object id → account name, where asked for and agreed.
+    pub aliases: Option<BTreeMap<String, String>>,
+    /// Finality keys by producer, where asked for and agreed.
+    pub finalizers: Option<BTreeMap<String, crate::chain::Finalizer>>,
     /// Providers that share this view.
     pub agreeing: usize,
     /// Median of HTTP `Date` minus local clock over answering endpoints, milliseconds.

@@ -101,7 +101,7 @@ impl Probes {
                 probes.push(Probe {
                     producer: producer.name.clone(),
                     key: key.signing_key,
-                    endpoint: Arc::new(Endpoint::new(node, chain.batches())?),
+                    endpoint: Arc::new(Endpoint::new(node, chain.framing())?),
                     running: None,
                     health: Health::default(),
                 });

@@ -254,6 +254,7 @@ impl Watcher {
             producers: self.rotation.next(always, &others, self.plan.poll),
             blocks: self.ledger.wanted(now, self.agreement.is_ok()),
             authorities,
+            aliases: Arc::default(),
         }
     }
 

@@ -182,6 +182,7 @@ fn every_read_of_a_real_node_is_understood() {
             producers: vec![owner.clone()],
             blocks: vec![num],
             authorities: Vec::new(),
+            aliases: std::sync::Arc::default(),
         };
         let seen = chain
             .read(&memory, &survey_answers(&chain, &memory, &find))
@@ -259,6 +260,8 @@ fn transaction_statuses_of_real_nodes() {
             from: PublicKey::NULL,
             to: PublicKey::NULL,
             method: Method::WitnessSetProperties,
+            finalizer: None,
+            permission: None,
         },
         id: "00".repeat(20),
         expiry: 0,
@@ -451,6 +454,8 @@ fn drafts_echo_the_agreed_view() {
             last_block: None,
             version: None,
             feed_time: None,
+            coming: None,
+            unpaid_blocks: None,
         },
     };
     for method in [Method::WitnessSetProperties, Method::WitnessUpdate] {
@@ -459,6 +464,8 @@ fn drafts_echo_the_agreed_view() {
             from: secret.public_key(),
             to,
             method,
+            finalizer: None,
+            permission: None,
         };
         let draft = chain.draft(&change, &anchor).expect("a draft");
         assert_eq!(draft.expiry, anchor.head_time + 30_000);

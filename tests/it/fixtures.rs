@@ -144,6 +144,8 @@ pub(crate) fn state(registered: PublicKey) -> ProducerState {
         last_block: Some(99_990),
         version: Some("0.23.1".into()),
         feed_time: Some(NOW - 1_800_000),
+        coming: None,
+        unpaid_blocks: None,
     }
 }
 
@@ -230,6 +232,8 @@ pub(crate) fn view() -> View {
         active_keys: BTreeMap::new(),
         agreeing: 3,
         clock_offset: None,
+        aliases: None,
+        finalizers: None,
     }
 }
 

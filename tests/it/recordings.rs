@@ -157,6 +157,7 @@ impl Recording {
                 producers: vec![self.watched()],
                 blocks: ledger.wanted(now, true),
                 authorities: vec![],
+                aliases: std::sync::Arc::default(),
             };
             let reports: Vec<EndpointReport> = seen
                 .iter()

@@ -67,6 +67,7 @@ impl Watch {
             producers: vec!["alice".into()],
             blocks: (next..next + 4).collect(),
             authorities: Vec::new(),
+            aliases: std::sync::Arc::default(),
         };
         let reports = self.pool.ask(&memory).await;
         let known = |num| self.ids.get(&num).cloned();

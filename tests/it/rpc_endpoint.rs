@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slotkeeper::chain::Call;
+use slotkeeper::chain::{Call, Framing};
 use slotkeeper::rpc::{Endpoint, EndpointError, RpcOutcome};
 
 use super::rpc_server::{Act, Seen, Server, endpoint};
+
+const BATCHES: Framing = Framing::JsonRpc { batches: true };
 
 fn call(method: &str) -> Call {
     Call {
@@ -16,7 +18,7 @@ fn call(method: &str) -> Call {
 }
 
 fn connect(server: &Server) -> Endpoint {
-    Endpoint::new(&endpoint(&server.url(), "a"), true).unwrap()
+    Endpoint::new(&endpoint(&server.url(), "a"), BATCHES).unwrap()
 }
 
 /// A well-behaved node: answers each call with its method's name.
@@ -38,7 +40,7 @@ async fn failure(act: Act) -> EndpointError {
     if endless {
         config.hard_timeout = Duration::from_millis(300);
     }
-    let endpoint = Endpoint::new(&config, true).unwrap();
+    let endpoint = Endpoint::new(&config, BATCHES).unwrap();
     endpoint.ask(&[call("a"), call("b")]).await.unwrap_err()
 }
 
@@ -116,7 +118,7 @@ async fn a_closed_port_is_refused() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
-    let endpoint = Endpoint::new(&endpoint(&format!("http://{addr}/"), "a"), true).unwrap();
+    let endpoint = Endpoint::new(&endpoint(&format!("http://{addr}/"), "a"), BATCHES).unwrap();
     let error = endpoint.ask(&[call("a")]).await.unwrap_err();
     assert_eq!(error.outcome, RpcOutcome::Refused);
     assert_eq!(error.detail, "connection refused");
@@ -157,7 +159,7 @@ async fn a_redirect_is_followed_as_the_same_post() {
         let to = format!("http://localhost:{}/rpc", target.addr.port());
         let front = Server::start(move |_| Act::redirect(status, &to)).await;
         let url = format!("http://user:secret@{}/", front.addr);
-        let endpoint = Endpoint::new(&endpoint(&url, "a"), true).unwrap();
+        let endpoint = Endpoint::new(&endpoint(&url, "a"), BATCHES).unwrap();
         let calls = [call("a"), call("b")];
         let answers = endpoint.ask(&calls).await.unwrap();
         assert_eq!(
@@ -296,15 +298,15 @@ async fn credentials_and_queries_show_nowhere() {
         listener.local_addr().unwrap()
     };
     let url = format!("http://user:hunter2@{addr}/path?apikey=topsecret");
-    let refused = Endpoint::new(&endpoint(&url, "a"), true).unwrap();
+    let refused = Endpoint::new(&endpoint(&url, "a"), BATCHES).unwrap();
     let error = refused.ask(&[call("a")]).await.unwrap_err();
     let remote = Endpoint::new(
         &endpoint("http://user:hunter2@node.example/?apikey=topsecret", "b"),
-        true,
+        BATCHES,
     );
     let broken = Endpoint::new(
         &endpoint("https://user:hunter2@[/?apikey=topsecret", "c"),
-        true,
+        BATCHES,
     );
     let (remote, broken) = (remote.unwrap_err(), broken.unwrap_err());
     for text in [
@@ -365,7 +367,7 @@ mod tls {
             }
         });
         for url in [url(&untrusted), plain_url] {
-            let endpoint = Endpoint::new(&endpoint(&url, "a"), true).unwrap();
+            let endpoint = Endpoint::new(&endpoint(&url, "a"), BATCHES).unwrap();
             let error = endpoint.ask(&[call("a")]).await.unwrap_err();
             assert_eq!(error.outcome, RpcOutcome::Tls, "{error}");
             assert!(error.detail.starts_with("TLS failed: "), "{error}");
@@ -390,7 +392,7 @@ mod tls {
         let to = url(&target);
         let front = Server::start(move |_| Act::redirect("301 Moved Permanently", &to)).await;
         let config = endpoint(&front.url(), "a");
-        let endpoint = Endpoint::with_roots(&config, true, &[pem.as_bytes()]).unwrap();
+        let endpoint = Endpoint::with_roots(&config, BATCHES, &[pem.as_bytes()]).unwrap();
         let answers = endpoint.ask(&[call("a"), call("b")]).await.unwrap();
         assert_eq!(answers.replies, [Ok(json!("a")), Ok(json!("b"))]);
         assert_eq!(target.requests()[0].method, "POST");
@@ -412,7 +414,7 @@ mod tls {
         })
         .await;
         let config = endpoint(&url(&server), "a");
-        let endpoint = Endpoint::with_roots(&config, true, &[pem.as_bytes()]).unwrap();
+        let endpoint = Endpoint::with_roots(&config, BATCHES, &[pem.as_bytes()]).unwrap();
         assert!(endpoint.ask(&[call("a")]).await.is_ok());
         // Goes out on the kept connection, which closes without a byte; asked again on a fresh one.
         assert!(endpoint.ask(&[call("b")]).await.is_ok());

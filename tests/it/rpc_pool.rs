@@ -190,6 +190,7 @@ impl Net {
             producers: vec!["alice".into()],
             blocks: vec![99, 100, 101],
             authorities: Vec::new(),
+            aliases: std::sync::Arc::default(),
         };
         self.pool.ask(&memory).await
     }

@@ -20,6 +20,8 @@ fn attempt(swaps: bool) -> Attempt {
                 from: key(1),
                 to: key(2),
                 method: Method::WitnessSetProperties,
+                finalizer: None,
+                permission: None,
             },
             id: "tx".into(),
             expiry: EXPIRY,

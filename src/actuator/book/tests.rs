@@ -34,6 +34,8 @@ fn attempt(id: &str, from: u8, to: u8, stage: Stage) -> Attempt {
                 from: key(from),
                 to: key(to),
                 method: Method::WitnessSetProperties,
+                finalizer: None,
+                permission: None,
             },
             id: "tx".into(),
             expiry: 1,

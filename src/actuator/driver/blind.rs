@@ -83,6 +83,8 @@ mod tests {
             active_keys: BTreeMap::new(),
             agreeing: 2,
             clock_offset: Some(10),
+            aliases: None,
+            finalizers: None,
         }
     }
 

@@ -24,6 +24,8 @@ fn attempt(id: &str, producer: &str, open: bool) -> Attempt {
                 from: key(1),
                 to: key(2),
                 method: Method::WitnessSetProperties,
+                finalizer: None,
+                permission: None,
             },
             id: format!("tx-{id}"),
             expiry: 1,

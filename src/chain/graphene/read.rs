@@ -82,6 +82,7 @@ pub(super) fn schedule(value: &Value, read_at: u64) -> Result<Schedule, ReadErro
         until: integer(value, "next_shuffle_block_num")?,
         order,
         turn: 1,
+        version: None,
     })
 }
 
@@ -109,6 +110,8 @@ pub(super) fn witness(spec: &ChainSpec, value: &Value) -> Result<Option<Producer
             .and_then(Value::as_str)
             .map(str::to_owned),
         feed_time: feed,
+        unpaid_blocks: None,
+        coming: None,
     }))
 }
 
@@ -179,6 +182,7 @@ pub(super) fn block(spec: &ChainSpec, num: u64, value: &Value) -> Result<Option<
         producer: text(value, "witness")?.to_owned(),
         signing_key,
         key_changes: key_changes(spec, value),
+        schedule_version: None,
     }))
 }
 

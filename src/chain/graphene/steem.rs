@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::fields::{bad, format_seconds};
 use super::{Dialect, Serialization, Transaction, digest, faults, read, tapos, txid};
 use crate::chain::{
-    Accepted, Anchor, BlockRef, Call, Chain, ChainSpec, Change, Draft, Memory, Method, Observation,
-    Outcome, ReadError, Reply, Sealed,
+    Accepted, Anchor, BlockRef, Call, Chain, ChainSpec, Change, Draft, Framing, Memory, Method,
+    Observation, Outcome, ReadError, Reply, Sealed,
 };
 use crate::clock::Millis;
 use crate::keys::Signature;
@@ -144,6 +144,9 @@ impl Chain for Steem {
             producers,
             blocks,
             active_keys,
+            slack: 0,
+            aliases: None,
+            finalizers: None,
             head: after.block,
             head_slot: after.slot,
             irreversible: after.irreversible,
@@ -245,8 +248,8 @@ impl Chain for Steem {
         method == Method::WitnessSetProperties
     }
 
-    fn batches(&self) -> bool {
-        true
+    fn framing(&self) -> Framing {
+        Framing::JsonRpc { batches: true }
     }
 }
 

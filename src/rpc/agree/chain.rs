@@ -87,6 +87,7 @@ pub(super) fn schedules(rules: &Rules, voters: &[&Vote<'_>]) -> Vec<Schedule> {
                 until,
                 order: order.to_vec(),
                 turn,
+                version: None,
             })
         })
         .collect();

@@ -119,6 +119,8 @@ pub fn agree(
         producers: state::producers(rules, &voters)?,
         blocks: chain::blocks(rules, &best.members, &votes.list, best.top),
         active_keys: chain::active_keys(rules, &voters),
+        aliases: None,
+        finalizers: None,
         agreeing: votes::providers(voters.iter().copied()),
         clock_offset: chain::clock_offset(reports),
         head,

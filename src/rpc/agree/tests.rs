@@ -38,6 +38,7 @@ fn block(num: u64, fork: Option<u64>) -> Block {
         producer: format!("w{}", num % 3),
         signing_key: Some(key(9)),
         key_changes: Vec::new(),
+        schedule_version: None,
     }
 }
 
@@ -52,6 +53,8 @@ fn alice(signing: PublicKey) -> ProducerState {
         last_block: Some(7),
         version: None,
         feed_time: None,
+        coming: None,
+        unpaid_blocks: None,
     }
 }
 
@@ -76,6 +79,9 @@ fn on_fork(num: u64, fork: Option<u64>) -> Observation {
         producers: [("alice".to_owned(), Some(alice(key(1))))].into(),
         blocks: (99..=num.min(101)).map(|n| block(n, fork)).collect(),
         active_keys: BTreeMap::new(),
+        aliases: None,
+        finalizers: None,
+        slack: 0,
     }
 }
 
@@ -85,6 +91,7 @@ fn schedule(read_at: u64, order: &str) -> Schedule {
         until: 120,
         order: order.split(' ').map(str::to_owned).collect(),
         turn: 1,
+        version: None,
     }
 }
 

@@ -88,6 +88,7 @@ impl Sim {
                 producer: name(0),
                 signing_key: Some(key(1)),
                 key_changes: vec![],
+                schedule_version: None,
             },
             slot: FIRST_SLOT,
             keys,
@@ -137,6 +138,7 @@ impl Sim {
                 signing_key: Some(head.keys[&owner]),
                 producer: owner,
                 key_changes: changes.iter().map(|(w, k)| ((*w).to_owned(), *k)).collect(),
+                schedule_version: None,
             },
             slot,
             keys,
@@ -156,6 +158,7 @@ impl Sim {
                 until: b.until,
                 order: b.order.clone(),
                 turn: 1,
+                version: None,
             })
             .collect();
         schedules.dedup_by_key(|s| s.until);
@@ -208,6 +211,8 @@ impl Sim {
             last_block: None,
             version: None,
             feed_time: None,
+            coming: None,
+            unpaid_blocks: None,
         };
         View {
             observed_at: now,
@@ -224,6 +229,7 @@ impl Sim {
                 until: head.until,
                 order: head.order.clone(),
                 turn: 1,
+                version: None,
             }],
             producers: head
                 .keys
@@ -243,6 +249,8 @@ impl Sim {
             active_keys: BTreeMap::new(),
             agreeing: 3,
             clock_offset: None,
+            aliases: None,
+            finalizers: None,
         }
     }
 

@@ -184,6 +184,8 @@ fn snapshot(s: &State) -> Snapshot {
         last_block: None,
         version: None,
         feed_time: None,
+        coming: None,
+        unpaid_blocks: None,
     };
     let block = |num: u64, time| BlockRef {
         num,
@@ -209,6 +211,8 @@ fn snapshot(s: &State) -> Snapshot {
         active_keys: BTreeMap::new(),
         agreeing: 1,
         clock_offset: Some(0),
+        aliases: None,
+        finalizers: None,
     };
     let late = i64::try_from(s.finality).unwrap() * INTERVAL;
     let mut all = Snapshot::empty();
