@@ -16,7 +16,7 @@ use super::health::Health;
 use super::recall::Recall;
 use super::round::{self, Asked, Next};
 use super::types::{EndpointError, EndpointReport, EndpointStatus, RpcOutcome, View};
-use crate::chain::{Call, Chain, Memory, Observation, Reply};
+use crate::chain::{Call, Chain, Framing, Memory, Observation, Reply};
 use crate::clock::{Millis, Stopwatch, now_ms};
 use crate::config::ChainConfig;
 
@@ -51,6 +51,7 @@ impl Pool {
         config: &ChainConfig,
     ) -> Result<Arc<Self>, EndpointSetupError> {
         let framing = chain.framing();
+        let one_by_one = framing != Framing::JsonRpc { batches: true };
         let members = config
             .endpoints
             .iter()
@@ -60,7 +61,7 @@ impl Pool {
                     provider: one.provider.clone(),
                     health: Mutex::new(Health::new()),
                     busy: AtomicBool::new(false),
-                    burden: Burden::default(),
+                    burden: Burden::new(one_by_one.then_some(one.soft_timeout)),
                 }))
             })
             .collect::<Result<Vec<_>, EndpointSetupError>>()?;
@@ -350,11 +351,12 @@ impl Member {
         let _busy = Busy(&self.busy);
         let memory = self.burden.bearable(memory);
         let watch = Stopwatch::start();
-        let answers = self.endpoint.ask(&chain.survey(&memory)).await;
+        let (calls, heads) = (chain.survey(&memory), chain.probe());
+        let answers = self.endpoint.survey(&calls, &heads).await;
         let latency = watch.elapsed();
         let blocks = memory.blocks.len();
         let failed = answers.as_ref().err().map(|e| e.outcome);
-        self.burden.learn(blocks, failed);
+        self.burden.learn(blocks, latency, failed);
         let (clock_offset, read) = match answers {
             Ok(answers) => (
                 answers.clock_offset,

@@ -261,14 +261,12 @@ fn pace() -> impl Strategy<Value = Vec<(u64, u64)>> {
     proptest::collection::vec((0_u64..=5, 0_u64..=4), 40)
 }
 
-/// Runs 40 ticks of one second (two blocks each) as the pool does it; `keys[i](tick, state height)` is the key that
-/// endpoint `i` names for the state of that height. Gives for each tick the line, the agreed key and whether it settles,
-/// and whether endpoint 2 is called a liar.
-fn ticks(
-    rules: &Rules,
-    paces: &[Vec<(u64, u64)>],
-    key_of: impl Fn(usize, u64) -> u8,
-) -> Vec<(String, Option<(u8, bool)>, bool)> {
+/// What a tick gave: the line, the agreed key and whether it settles, whether endpoint 2 is called a liar.
+type Tick = (String, Option<(u8, bool)>, bool);
+
+/// Runs 40 ticks of one second (two blocks each) as the pool does it; `key_of(i, height)` is the key that endpoint
+/// `i` names for the state of that height.
+fn ticks(rules: &Rules, paces: &[Vec<(u64, u64)>], key_of: impl Fn(usize, u64) -> u8) -> Vec<Tick> {
     let mut recall = Recall::default();
     (0..40_usize)
         .map(|tick| {
@@ -358,10 +356,7 @@ proptest! {
 }
 
 /// [`ticks`] of two endpoints, the second of which lies.
-fn ticks_of_two(
-    rules: &Rules,
-    paces: &[Vec<(u64, u64)>; 2],
-) -> Vec<(String, Option<(u8, bool)>, bool)> {
+fn ticks_of_two(rules: &Rules, paces: &[Vec<(u64, u64)>; 2]) -> Vec<Tick> {
     let three = [paces[0].clone(), paces[1].clone(), paces[1].clone()];
     // The third is the second's other endpoint: one provider, one word.
     let rules = Rules {
