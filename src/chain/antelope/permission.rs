@@ -232,14 +232,18 @@ fn link(value: &Value) -> Result<Link, ReadError> {
 /// The actions that make (or change) a permission for switching only: `updateauth` under `active` with this one key, and a
 /// `linkauth` for each action in `needed`. Signed with `active`.
 ///
+/// `existing` is the account as it stands: links that are there already are left out, since the chain refuses a link that
+/// changes nothing.
+///
 /// # Errors
-/// A name that is none, `owner` or `active`, or a key that is no key.
+/// A name that is none, `owner` or `active`, a key that is no key, or a permission that stands under another than `active`.
 pub fn setup_actions(
     account: &str,
     permission: &str,
     key: &PublicKey,
     address_prefix: &str,
     needed: &[&str],
+    existing: Option<&Account>,
 ) -> Result<Vec<Value>, ReadError> {
     for (what, name) in [("account", account), ("permission", permission)] {
         let parsed = name.parse::<Name>();
@@ -259,6 +263,20 @@ pub fn setup_actions(
     if !key.is_point() {
         return Err(bad("key", "is no public key that anyone could sign with"));
     }
+    let standing = existing.and_then(|a| a.permissions.get(permission));
+    if let Some(standing) = standing.filter(|p| p.parent != "active") {
+        return Err(bad(
+            "permission",
+            format!(
+                "{permission} exists under {}; a parent cannot be changed, so name another",
+                standing.parent
+            ),
+        ));
+    }
+    let linked = |action: &str| {
+        let links = standing.and_then(|p| p.links.as_ref());
+        links.is_some_and(|l| l.iter().any(|(c, a)| c == SYSTEM && a == action))
+    };
     let authorization = json!([{"actor": account, "permission": "active"}]);
     let action = |name: &str, data: Value| json!({"account": SYSTEM, "name": name, "authorization": authorization, "data": data});
     let mut actions = vec![action(
@@ -275,7 +293,7 @@ pub fn setup_actions(
             },
         }),
     )];
-    actions.extend(needed.iter().map(|name| {
+    actions.extend(needed.iter().filter(|name| !linked(name)).map(|name| {
         action(
             "linkauth",
             json!({"account": account, "code": SYSTEM, "type": name, "requirement": permission}),
