@@ -33,6 +33,7 @@ mod signing;
 mod standalone;
 mod tidy;
 mod twice;
+mod tx_antelope;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;
