@@ -31,6 +31,7 @@ mod rpc_server;
 mod several;
 mod signing;
 mod standalone;
+mod switch_antelope;
 mod tidy;
 mod twice;
 mod tx_antelope;

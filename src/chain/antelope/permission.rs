@@ -58,6 +58,8 @@ pub struct Account {
     pub name: String,
     /// Its permissions.
     pub permissions: BTreeMap<String, Permission>,
+    /// Actions linked to `eosio.any`: every permission may call them.
+    pub any: Vec<Link>,
 }
 
 /// Whether a permission does for switching.
@@ -88,9 +90,12 @@ impl Account {
             .iter()
             .map(|one| permission(one).map(|p| (p.name.clone(), p)))
             .collect::<Result<_, _>>()?;
+        let any = reply.get("eosio_any_linked_actions");
+        let any = any.and_then(Value::as_array).into_iter().flatten();
         Ok(Self {
             name: text(reply, "account_name")?.to_owned(),
             permissions,
+            any: any.map(link).collect::<Result<_, _>>()?,
         })
     }
 
@@ -100,26 +105,24 @@ impl Account {
         self.permissions.values().any(|p| p.links.is_some())
     }
 
-    /// Whether `permission` may call the action of `eosio`; `None` when the node does not list links (save for `active`'s
-    /// own ancestors and itself it is then unknown).
+    /// Whether `permission` may call the action of `eosio`; `None` when the node does not list links.
     #[must_use]
     pub fn may(&self, permission: &str, action: &str) -> Option<bool> {
         if !self.lists_links() {
             return None;
         }
-        let linked = |wanted: &str| {
-            self.permissions.values().find(|p| {
-                p.links
-                    .iter()
-                    .flatten()
-                    .any(|(c, a)| c == SYSTEM && a == wanted)
-            })
-        };
         // A link of the action itself goes before one of the whole contract.
-        let least = linked(action)
-            .or_else(|| linked("*"))
-            .map_or("active", |p| p.name.as_str());
-        Some(self.is_at_or_above(permission, least))
+        for wanted in [action, "*"] {
+            let here = |(contract, linked): &Link| contract == SYSTEM && linked == wanted;
+            if self.any.iter().any(here) {
+                return Some(true);
+            }
+            let mut permissions = self.permissions.values();
+            if let Some(least) = permissions.find(|p| p.links.iter().flatten().any(here)) {
+                return Some(self.is_at_or_above(permission, &least.name));
+            }
+        }
+        Some(self.is_at_or_above(permission, "active"))
     }
 
     /// Whether `upper` is `lower` or one of its ancestors.
