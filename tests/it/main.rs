@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod devnet;
+mod devnet_antelope;
 mod faults;
 mod fixtures;
 mod guard;

@@ -371,8 +371,10 @@ fn seal(block: &mut Block, node: &Node, salt: u64, chain_id: &[u8; 32]) -> Optio
     block.action_mroot = hex::encode(&actions);
     let root = |text: &str| hex::decode_array::<32>(text).unwrap_or([0; 32]);
     let mut header = Writer::default();
+    // Real slots fit into 32 bits until 2068; those of a net faster than the real ones do not.
+    let slot = u32::try_from(block.slot & 0xffff_ffff).ok()?;
     header
-        .raw(&u32::try_from(block.slot).ok()?.to_le_bytes())
+        .raw(&slot.to_le_bytes())
         .name(&block.producer)
         .raw(&0_u16.to_le_bytes())
         .raw(&root(&block.previous))
