@@ -13,6 +13,7 @@ use crate::rpc_server::{Act, Seen, Server};
 use crate::tx_sign::slotkeeper;
 
 const CHAIN_ID: &str = "73e4385a2708e6d7048834fbc1079f2fabb17b3c125b146af438971e90716c4d";
+const OTHER: &str = "00000000000000000000000000000000000000000000000000000000000000ff";
 const OWNER: &str = "5HrbNruPM9oLJNECYRXNFe3qko6YxfeuAnHJkJvrrNN6GUW7Uyc";
 const ACTIVE: &str = "5KAQQqtyYccDekSEWunpznt8XUBggyVASYfZuNJpiLD5qxe4fkn";
 const FAILOVER: &str = "5J9sDPTcQ2HbhtrBgy7RyyHxKJsaS1gx2vKJJJAyeT6mNCzb8Wf";
@@ -148,19 +149,17 @@ async fn the_permission_is_printed_for_signing_elsewhere() {
 async fn it_is_sent_with_the_active_key_and_never_with_the_owner_key() {
     let (server, sent) = nodeos(CHAIN_ID, account(None), 3).await;
     let dir = house(&server.url());
-    let command = |file: &str| {
+    let command = async |file: &str| {
         let file = dir.path().join(file).display().to_string();
-        async {
-            let args = ["producer", "permission", "jungle/bpone", "--broadcast"];
-            let key = ["--key-file", &file];
-            run(dir.path(), &[&args[..], &key[..]].concat()).await
-        }
+        let args = ["producer", "permission", "jungle/bpone", "--broadcast"];
+        let key = ["--key-file", &file];
+        run(dir.path(), &[&args[..], &key[..]].concat()).await
     };
     for (file, why) in [
         ("owner.wif", "is the owner key"),
         ("failover.wif", "is not an active key"),
     ] {
-        let out = Box::pin(async { command(file).await }).await;
+        let out = command(file).await;
         assert_eq!(out.status.code(), Some(1));
         let said = text(&out.stderr);
         assert!(said.contains(why), "{said}");
@@ -212,7 +211,7 @@ async fn check_config_online_tells_what_suffices_what_lacks_and_what_is_too_much
         assert_eq!(out.status.code(), Some(code), "{said}");
         assert!(said.contains(says), "{says}: {said}");
     }
-    let (server, _) = nodeos(&"00".repeat(32).leak(), account(None), 3).await;
+    let (server, _) = nodeos(OTHER, account(None), 3).await;
     let dir = house(&server.url());
     let out = run(dir.path(), &["check-config", "--online"]).await;
     assert_eq!(out.status.code(), Some(1));
