@@ -55,6 +55,7 @@ pub(super) struct Plan {
     pub(super) name: String,
     poll: Duration,
     interval: Millis,
+    pub(super) turn: u32,
     quorum: usize,
     providers: usize,
     watch_all: bool,
@@ -98,6 +99,7 @@ impl Watcher {
             name: chain_name.to_owned(),
             poll: configured.poll_interval,
             interval: configured.spec.block_interval,
+            turn: chain.turn(),
             quorum: configured.quorum,
             providers: providers.len(),
             watch_all: configured.watch_all,
@@ -397,6 +399,7 @@ impl Plan {
     fn ledger_rules(&self) -> LedgerRules {
         LedgerRules {
             interval: self.interval,
+            turn: self.turn,
             miss_window: millis(self.fault.miss_window),
             watch_all: self.watch_all,
             watched: self

@@ -94,13 +94,6 @@ impl Rounds {
         found.next().is_none().then_some(first)
     }
 
-    /// Slots of one pass over the schedule, when any schedule is known.
-    pub(super) fn round_slots(&self) -> Option<usize> {
-        let s = self.newest()?;
-        let turn = usize::try_from(s.turn.max(1)).ok()?;
-        s.order.len().checked_mul(turn)
-    }
-
     /// Who had the slots `gap` (all missed) before `block`, which fills slot `slot`.
     pub(super) fn owners(&mut self, block: &Block, slot: u64, gap: Vec<Ownerless>) -> Owners {
         let governing: Vec<&Schedule> = self

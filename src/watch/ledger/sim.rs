@@ -295,6 +295,7 @@ impl Sim {
 pub(super) fn rules() -> LedgerRules {
     LedgerRules {
         interval: INTERVAL,
+        turn: 1,
         miss_window: 86_400_000,
         watch_all: true,
         watched: BTreeMap::new(),

@@ -70,6 +70,9 @@ pub(super) struct Outcome {
     pub(super) producer: Option<String>,
     /// Filled.
     pub(super) produced: bool,
+    /// The key charged, on chains with turns (their empty turns are told from here).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<PublicKey>,
 }
 
 /// The newest judged slots, ascending.
@@ -163,6 +166,11 @@ impl Outcomes {
         }
     }
 
+    /// The slots, ascending.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
+        self.0.iter()
+    }
+
     /// Takes back every slot after `slot`.
     pub(super) fn rollback(&mut self, slot: u64) {
         while self.0.back().is_some_and(|o| o.slot > slot) {
@@ -190,6 +198,12 @@ impl Outcomes {
             }
         }
         Some(shares)
+    }
+}
+
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(slots: I) -> Self {
+        Self(slots.into_iter().collect())
     }
 }
 
