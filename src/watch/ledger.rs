@@ -31,7 +31,7 @@ use self::chunks::Chunks;
 use self::slots::SlotClock;
 use self::state::{ChainState, Judged, Now};
 use self::track::Track;
-use super::{ChainSlots, KeyCounts};
+use super::{ChainSlots, KeyCounts, OthersSince};
 use crate::chain::{Block, BlockRef};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
@@ -39,7 +39,8 @@ use crate::rpc::View;
 
 pub use self::rows::RowError;
 
-/// Reversible blocks remembered when finality stalls (Antelope before Savanna has some 330 at any time); deeper forks restart the ledger at the irreversible block.
+/// Reversible blocks remembered when finality stalls (Antelope before Savanna has some 330 at any time); deeper forks
+/// restart the ledger at the irreversible block.
 const RECENT_KEPT: usize = 512;
 /// Views without the next block, while behind, before the span is given up: no endpoint has those blocks.
 const PATIENCE: u32 = 60;
@@ -138,6 +139,8 @@ pub struct Figures {
     pub scheduled: bool,
     /// Participation of the others over two rounds.
     pub others_participation: Option<f64>,
+    /// Which of the others still produce since `run` began.
+    pub others_since_run: Option<OthersSince>,
 }
 
 /// Dirty rows, to be saved in one transaction.
@@ -280,6 +283,11 @@ impl Ledger {
             self.state.unknown_until,
             newest.map_or(0, |(num, _)| num),
         );
+        let others_since_run = tenure.run.first().and_then(|time| {
+            let since = self.now.clock?.slot_of(*time)?;
+            let outcomes = &self.state.outcomes;
+            outcomes.others_since(since, producer, self.usual_slots())
+        });
         Figures {
             keys: track.key_counts().collect(),
             retracted: track.retracted,
@@ -298,6 +306,7 @@ impl Ledger {
             },
             scheduled: self.now.scheduled.contains(producer),
             others_participation: self.now.shares.as_ref().and_then(|s| s.without(producer)),
+            others_since_run,
         }
     }
 

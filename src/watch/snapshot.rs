@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub endpoints: Vec<EndpointStatus>,
     /// Chain-wide ledger figures.
     pub slots: ChainSlots,
+    /// Finality keys by producer, as last agreed; empty where the chain has none (Savanna has).
+    pub finalizers: Arc<BTreeMap<String, crate::chain::Finalizer>>,
     /// Every watched producer, by name.
     pub producers: BTreeMap<String, Arc<ProducerSnapshot>>,
     /// Saves of the ledger that failed since start.
@@ -43,7 +45,8 @@ pub struct ChainSlots {
     pub slots: u64,
     /// Of them missed.
     pub missed: u64,
-    /// True when the ledger has judged every slot up to the agreed head.
+    /// True when the ledger has judged every slot up to the agreed head; on chains with turns, every slot of turns that
+    /// are over by a margin.
     pub caught_up: bool,
     /// Number of the last block judged.
     pub judged: u64,
@@ -64,7 +67,8 @@ pub struct ProducerSnapshot {
     pub keys: BTreeMap<Option<PublicKey>, KeyCounts>,
     /// Misses that a reorg took back.
     pub retracted: u64,
-    /// Misses in a row within the current tenure, up to now.
+    /// Misses in a row within the current tenure, up to now. On chains with turns (Antelope) this and `window_missed` count
+    /// empty turns: all slots of a turn missed under the same key.
     pub consecutive_missed: u32,
     /// Misses in the sliding window within the current tenure.
     pub window_missed: u32,
@@ -85,6 +89,9 @@ pub struct ProducerSnapshot {
     /// Participation over the last two rounds without this producer; `None` when the ledger is shorter, and for
     /// producers without keys.
     pub others_participation: Option<f64>,
+    /// Which other producers still produce since its current run of misses began; `None` without such a run, before any
+    /// of them had a slot since, and for producers without keys.
+    pub others_since_run: Option<OthersSince>,
     /// Health of the node of each configured key that has one.
     pub nodes: BTreeMap<PublicKey, NodeHealth>,
     /// Readiness of each configured key as a switch target.
@@ -95,6 +102,16 @@ pub struct ProducerSnapshot {
     pub active_keys: Option<Vec<PublicKey>>,
     /// Blocks of two ids seen at one slot signed by this producer (sufficient sign of a copied key).
     pub conflicting_blocks: u64,
+}
+
+/// The other producers since a run of misses began, each by its newest slot since then (of the last two rounds): one
+/// voice each, so that no order of a small schedule makes a few of them look like many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OthersSince {
+    /// Of those, how many filled it.
+    pub producing: u32,
+    /// Others that had a slot since; never 0.
+    pub of: u32,
 }
 
 /// Counts of one key.
@@ -152,6 +169,16 @@ pub enum Readiness {
     Unknown,
 }
 
+// === impl OthersSince ===
+
+impl OthersSince {
+    /// The share that produces, 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        f64::from(self.producing) / f64::from(self.of.max(1))
+    }
+}
+
 // === impl Snapshot ===
 
 impl Snapshot {
@@ -173,6 +200,7 @@ impl Snapshot {
             quorum: 0,
             endpoints: Vec::new(),
             slots: ChainSlots::default(),
+            finalizers: Arc::default(),
             producers: BTreeMap::new(),
             store_failures: 0,
         }

@@ -13,7 +13,7 @@ use super::picture;
 use super::probes::{Probes, Yardstick};
 use super::rotation::Rotation;
 use super::{LedgerStore, ProducerSnapshot, Snapshot};
-use crate::chain::{Chain, Memory};
+use crate::chain::{Chain, Finalizer, Memory};
 use crate::clock::{Millis, millis, now_ms};
 use crate::config::{Config, FaultConfig, ProducerConfig};
 use crate::keys::PublicKey;
@@ -40,6 +40,9 @@ pub struct Watcher {
     pictures: BTreeMap<String, Arc<ProducerSnapshot>>,
     last_view: Option<Arc<View>>,
     agreement: Result<Arc<View>, Disagreement>,
+    /// As last agreed; asked for on identity ticks only.
+    aliases: Arc<BTreeMap<String, String>>,
+    finalizers: Arc<BTreeMap<String, Finalizer>>,
     caught_up: bool,
     tick: u64,
     identity_at: Option<Millis>,
@@ -129,6 +132,8 @@ impl Watcher {
             pictures,
             last_view: None,
             agreement,
+            aliases: Arc::default(),
+            finalizers: Arc::default(),
             caught_up: false,
             tick: 0,
             identity_at: None,
@@ -254,9 +259,9 @@ impl Watcher {
         Memory {
             identity,
             producers: self.rotation.next(always, &others, self.plan.poll),
-            blocks: self.ledger.wanted(now),
+            blocks: self.ledger.wanted(now, self.agreement.is_ok()),
             authorities,
-            aliases: Arc::default(),
+            aliases: Arc::clone(&self.aliases),
         }
     }
 
@@ -290,8 +295,9 @@ impl Watcher {
                 .get(&name)
                 .is_some_and(|p| !p.keys.is_empty());
             if !kept && !figures.scheduled {
-                // It would change with every block for each of thousands.
+                // They would change with every block for each of thousands.
                 figures.others_participation = None;
+                figures.others_since_run = None;
             }
             let old = self.pictures.remove(&name);
             let mut next = old.map_or_else(picture::blank, Arc::unwrap_or_clone);
@@ -302,6 +308,14 @@ impl Watcher {
                 self.log_producer(&name, before, &next);
             }
             self.pictures.insert(name, Arc::new(next));
+        }
+        if let Some(aliases) = view.aliases.as_ref().filter(|now| **now != *self.aliases) {
+            self.aliases = Arc::new(aliases.clone());
+        }
+        if let Some(finalizers) = &view.finalizers
+            && *finalizers != *self.finalizers
+        {
+            self.finalizers = Arc::new(finalizers.clone());
         }
         self.last_view = Some(Arc::clone(&view));
         self.agreement = Ok(view);
@@ -342,6 +356,7 @@ impl Watcher {
             quorum: self.plan.quorum,
             endpoints: self.pool.statuses(),
             slots: self.ledger.slots(),
+            finalizers: Arc::clone(&self.finalizers),
             producers: self.pictures.clone(),
             store_failures: self.store_failures,
         };

@@ -113,6 +113,7 @@ pub(crate) fn producer(name: &str, keys: &[PublicKey]) -> ProducerConfig {
                 signing_key: *k,
                 node: Some(endpoint("https://node.example")),
                 assume_ready: false,
+                finalizer_key: None,
             })
             .collect(),
         authority: vec![AuthorityConfig {
@@ -181,6 +182,7 @@ pub(crate) fn producer_snapshot(registered: PublicKey, standby: PublicKey) -> Pr
         fault: Fault::No,
         fault_since: None,
         others_participation: Some(0.98),
+        others_since_run: None,
         nodes: BTreeMap::from([
             (
                 registered,

@@ -7,6 +7,14 @@ use crate::rpc::View;
 impl Ledger {
     /// Folds away what is final, and learns the id of the irreversible block.
     pub(super) fn settle(&mut self, view: &View, blocks: &[&Block]) {
+        // Blocks are taken in only when linked: having arrived, nothing below can be of another fork.
+        if self.newest_held().is_some_and(|num| num >= view.head.num) {
+            self.now.refetch = None;
+        }
+        if self.now.refetch.is_some() {
+            // What lies below may be of the fork being left: nothing of it is final.
+            return;
+        }
         let recent = &mut self.state.recent;
         while recent.len() > RECENT_KEPT
             || recent
@@ -50,11 +58,6 @@ impl Ledger {
             self.position()
                 .is_some_and(|p| p.block.num >= view.head.num)
         };
-        // Blocks are judged only when linked: having arrived, nothing below can be of another fork.
-        let seen = self.newest_held().is_some_and(|num| num >= view.head.num);
-        if self.now.caught_up && seen {
-            self.now.refetch = None;
-        }
         if self.now.caught_up || self.now.waits || applied.judged > 0 {
             self.now.idle = 0;
         } else {

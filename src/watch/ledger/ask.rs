@@ -6,7 +6,7 @@ use crate::clock::Millis;
 
 /// Blocks asked for per tick at most.
 const BATCH: u64 = 45;
-/// … but what is behind a fresh view and not more than this is asked for at once: ten minutes without a quorum are 200
+/// … but what is behind the view of the last tick and not more than this is asked for at once: ten minutes without a quorum are 200
 /// blocks, and a switch that waits for them must not wait for five ticks more. Longer gaps close by [`BATCH`], so that
 /// no endpoint is asked for so much again and again.
 const CATCH_UP: u64 = 240;
@@ -15,13 +15,12 @@ const CATCH_UP: u64 = 240;
 const FAST_CATCH_UP: u64 = 1_440;
 /// … and a fork there has them ask again for so many below it at first: hundreds are reversible.
 const REFETCH: u64 = 48;
-/// A view is fresh for so many intervals.
-const VIEWED: Millis = 3;
 
 impl Ledger {
-    /// Block numbers worth asking every endpoint for in the next tick (`now`: local clock).
+    /// Block numbers worth asking every endpoint for in the next tick (`now`: local clock; `viewed`: the last tick brought
+    /// an agreed view).
     #[must_use]
-    pub fn wanted(&self, now: Millis) -> Vec<u64> {
+    pub fn wanted(&self, now: Millis, viewed: bool) -> Vec<u64> {
         let since = now.saturating_sub(self.now.observed_at).max(0);
         let fresh = since
             .checked_div(self.rules.interval.max(1))
@@ -42,7 +41,6 @@ impl Ledger {
         // Right after a restart the head is not known: what is beyond it comes back as absent.
         let last = self.now.head.as_ref().map_or(most, |head| {
             let all = head.num.saturating_add(fresh);
-            let viewed = since <= self.rules.interval.saturating_mul(VIEWED);
             let at_once = from.saturating_add(CATCH_UP);
             if viewed && all < at_once {
                 all

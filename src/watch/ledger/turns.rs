@@ -52,7 +52,8 @@ impl Ledger {
     /// Takes in the schedules of a view, and the effective keys that they name.
     pub(super) fn learn_versions(&mut self, view: &View) {
         let judged = self.state.recent.front().map_or(0, |j| j.block.num);
-        let told = self.state.versions.learn(&view.schedules);
+        let (told, new) = self.state.versions.learn(&view.schedules);
+        self.chain_dirty |= new;
         self.state.versions.forget(judged);
         self.note_effective(told, view.head.num, view.head.time);
         let Some(newest) = self.state.versions.newest().cloned() else {

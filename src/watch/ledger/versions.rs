@@ -48,9 +48,11 @@ pub(super) enum Ruling<'a> {
 // === impl Versions ===
 
 impl Versions {
-    /// Takes in the schedules of a view. Returns what they say of effective keys.
-    pub(super) fn learn(&mut self, schedules: &[Schedule]) -> Vec<Effective> {
+    /// Takes in the schedules of a view. Returns what they say of effective keys, and whether anything was new (how far
+    /// the version in force reaches is: what comes after a restart must be told from what was before).
+    pub(super) fn learn(&mut self, schedules: &[Schedule]) -> (Vec<Effective>, bool) {
         let mut told = Vec::new();
+        let before = self.ranges.clone();
         for schedule in schedules {
             let Some(version) = &schedule.version else {
                 continue;
@@ -79,7 +81,8 @@ impl Versions {
         {
             self.ranges.remove(&oldest);
         }
-        told
+        let new = self.ranges != before;
+        (told, new)
     }
 
     /// Block `num` was made under version `number`, so that it was in force before it.
