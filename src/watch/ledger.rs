@@ -22,6 +22,8 @@ mod timeline;
 mod track;
 mod turns;
 #[cfg(test)]
+mod turnsim;
+#[cfg(test)]
 mod turntests;
 mod versions;
 
