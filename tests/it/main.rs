@@ -28,6 +28,7 @@ mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_rest;
 mod rpc_server;
+mod rpc_socket;
 mod several;
 mod signing;
 mod standalone;
