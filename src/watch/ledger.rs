@@ -20,6 +20,8 @@ mod state;
 mod tests;
 mod timeline;
 mod track;
+#[cfg(test)]
+mod turncases;
 mod turns;
 #[cfg(test)]
 mod turnsim;
