@@ -98,12 +98,9 @@ pub(super) fn run(args: TxArgs) -> CliResult {
 }
 
 fn sign(args: &SignArgs) -> CliResult {
-    if !matches!(
-        args.protocol,
-        Protocol::Steem | Protocol::Hive | Protocol::Blurt
-    ) {
+    if args.protocol == Protocol::Antelope {
         return Err(CliError::Usage(anyhow!(
-            "--protocol {}: transactions are signed for steem, hive and blurt so far",
+            "--protocol {}: transactions are signed for steem, hive, blurt, golos and bitshares so far",
             args.protocol
         )));
     }
