@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 use super::state::Block;
 use crate::chain::Protocol;
 use crate::chain::graphene::{
-    self, BlockHeader, Dialect, Serialization, Signatory, TESTNET_CHAIN_ID,
-    Transaction,
+    self, BlockHeader, Dialect, Serialization, Signatory, TESTNET_CHAIN_ID, Transaction,
 };
 use crate::hex;
 use crate::keys::{Nonce, SignError, Signer};

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use slotkeeper::chain::Protocol;
 use slotkeeper::chain::graphene::{
-    BlockHeader, Dialect, Serialization, Signatory, TESTNET_CHAIN_ID, Transaction, block_header_digest,
-    block_id, digest, parse_time, txid,
+    BlockHeader, Dialect, Serialization, Signatory, TESTNET_CHAIN_ID, Transaction,
+    block_header_digest, block_id, digest, parse_time, txid,
 };
 use slotkeeper::hex;
 use slotkeeper::keys::{PublicKey, Signature};

@@ -136,10 +136,7 @@ const VERSIONS: [(u8, &[(&str, Kind)]); 11] = [
     (29, &[("nft_issue_cost", A)]),
     (
         30,
-        &[
-            ("private_group_golos_power", A),
-            ("private_group_cost", A),
-        ],
+        &[("private_group_golos_power", A), ("private_group_cost", A)],
     ),
 ];
 
@@ -247,7 +244,10 @@ fn property(
             if number >= CURVES.len() as u64 {
                 return bad(
                     o.at(name),
-                    format!("one of {}, or its number, is needed here", CURVES.join(", ")),
+                    format!(
+                        "one of {}, or its number, is needed here",
+                        CURVES.join(", ")
+                    ),
                 );
             }
             Property::Number(number)

@@ -346,7 +346,9 @@ impl SignedTransaction {
                         json!([number, body])
                     }
                     (Form::Condenser, _) => json!([name, body]),
-                    (Form::Appbase, _) => json!({"type": format!("{name}_operation"), "value": body}),
+                    (Form::Appbase, _) => {
+                        json!({"type": format!("{name}_operation"), "value": body})
+                    }
                 }
             })
             .collect();

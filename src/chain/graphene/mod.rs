@@ -4,14 +4,12 @@
 //! What differs between chains stands in one table, in `dialect.rs`.
 
 mod asset;
-pub mod bitshares;
 mod block;
 mod chain_properties;
 mod codec;
 mod dialect;
 pub mod faults;
 mod fields;
-pub mod golos;
 mod json;
 mod objects;
 mod operation;

@@ -168,7 +168,10 @@ impl WitnessChange {
             put("new_url", url.clone().into());
         }
         if let Some(key) = &self.new_signing_key {
-            put("new_signing_key", key.to_text(&dialect.address_prefix).into());
+            put(
+                "new_signing_key",
+                key.to_text(&dialect.address_prefix).into(),
+            );
         }
         Value::Object(body)
     }
@@ -194,8 +197,18 @@ mod tests {
             assert_eq!(text.parse::<ObjectId>().expect(text).to_string(), text);
         }
         for text in [
-            "", "1", "1.6", "1.6.", "1.6.1.0", "1.6.+1", "a.b.c", "1.6.-1", "256.1.1",
-            "1.6.281474976710656", " 1.6.1", "init0",
+            "",
+            "1",
+            "1.6",
+            "1.6.",
+            "1.6.1.0",
+            "1.6.+1",
+            "a.b.c",
+            "1.6.-1",
+            "256.1.1",
+            "1.6.281474976710656",
+            " 1.6.1",
+            "init0",
         ] {
             assert_eq!(text.parse::<ObjectId>(), Err(BadObjectId), "{text:?}");
         }
