@@ -9,7 +9,7 @@ mod chain_properties;
 mod codec;
 mod dialect;
 pub mod faults;
-mod fields;
+pub(in crate::chain) mod fields;
 mod json;
 mod objects;
 mod operation;
