@@ -3,19 +3,25 @@
 //! JSON in either form a node accepts -> [`Transaction`] -> bytes -> [`digest`] to sign and [`txid`].
 //! What differs between chains stands in one table, in `dialect.rs`.
 
+mod answers;
 mod asset;
+pub mod bitshares;
 mod block;
 mod chain_properties;
 mod codec;
 mod dialect;
+mod draft;
 pub mod faults;
 pub(in crate::chain) mod fields;
+pub mod golos;
 mod json;
+mod linked;
 mod objects;
 mod operation;
 mod read;
 pub mod steem;
 mod transaction;
+mod witness_node;
 
 pub use asset::Asset;
 pub use block::{BlockHeader, Signatory, block_header_digest, block_id};

@@ -236,7 +236,7 @@ fn version(text: &str) -> Option<u32> {
 }
 
 /// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.
-fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
+pub(super) fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
     let transactions = block.get("transactions").and_then(Value::as_array);
     transactions
         .into_iter()
@@ -283,6 +283,8 @@ pub(super) fn active_keys(
         .ok_or_else(|| bad("get_accounts", "is not a list"))?;
     accounts
         .iter()
+        // BitShares keeps the place of an account that does not exist.
+        .filter(|account| !account.is_null())
         .map(|account| {
             let active = field(account, "active")?;
             let threshold = integer(active, "weight_threshold")?;
@@ -297,6 +299,12 @@ pub(super) fn active_keys(
             Ok((text(account, "name")?.to_owned(), keys))
         })
         .collect()
+}
+
+/// The last block of the round that the block after `head` belongs to, where rounds end at multiples of `blocks`.
+pub(super) fn round_end(head: u64, blocks: u64) -> u64 {
+    let rounds = head.checked_div(blocks).unwrap_or(0);
+    rounds.saturating_add(1).saturating_mul(blocks)
 }
 
 /// Time of a head as read by a probe.
