@@ -132,6 +132,7 @@ impl Recording {
             quorum,
             providers: vec!["a".to_owned(), "b".to_owned()],
             interval_ms: 3_000,
+            stale_ms: 2 * 3_000,
             chain_id: None,
             disputes: BTreeMap::new(),
         };
@@ -456,6 +457,7 @@ fn the_guard_decides_once_with_the_fault(
 /// What the actuator would know at a recorded tick: armed, both secrets at hand, the standby ready.
 fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Underway>) -> Facts {
     let standby = |key| Standby {
+        finalizer: None,
         key,
         ready: Readiness::Ready,
         proven: true,
@@ -528,7 +530,9 @@ fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Und
             method: Method::WitnessSetProperties,
             keys: vec![old, new],
             missing: Vec::new(),
+            permission: None,
+            of: "alice".into(),
         }],
-        active_keys: None,
+        active_keys: Default::default(),
     }
 }
