@@ -42,6 +42,8 @@ pub struct Watcher {
     agreement: Result<Arc<View>, Disagreement>,
     caught_up: bool,
     tick: u64,
+    /// What object ids are called, as last agreed.
+    aliases: Arc<BTreeMap<String, String>>,
     identity_at: Option<Millis>,
     authorities_at: Option<Millis>,
     store_failures: u64,
@@ -129,6 +131,7 @@ impl Watcher {
             agreement,
             caught_up: false,
             tick: 0,
+            aliases: Arc::default(),
             identity_at: None,
             authorities_at: None,
             store_failures: 0,
@@ -260,13 +263,18 @@ impl Watcher {
             producers: self.rotation.next(always, &others, self.plan.poll),
             blocks: self.ledger.wanted(now, self.agreement.is_ok()),
             authorities,
-            aliases: Arc::default(),
+            aliases: Arc::clone(&self.aliases),
         }
     }
 
     async fn take_view(&mut self, view: View, reports: &[EndpointReport], now: Millis) {
         let view = Arc::new(view);
         self.pool.note_view(&view);
+        if let Some(aliases) = &view.aliases
+            && *self.aliases != *aliases
+        {
+            self.aliases = Arc::new(aliases.clone());
+        }
         let applied = self.ledger.apply(&view);
         for report in reports {
             if let Some(Ok(observation)) = &report.observation {

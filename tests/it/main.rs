@@ -4,6 +4,7 @@
 mod actuator;
 mod bad_input;
 mod captures;
+mod captures_bitshares;
 mod commands;
 mod config;
 mod crash;

@@ -189,7 +189,7 @@ impl Chain for BitShares {
             };
             producers.insert(name, state);
         }
-        let schedule = node::schedule(&objects, before.block.num, globals.as_ref(), &names)?;
+        let schedule = node::schedule(objects, before.block.num, globals.as_ref(), &names)?;
         let mut raw = Vec::with_capacity(memory.blocks.len());
         for num in &memory.blocks {
             if let Some(reply) = answers.maybe("get_block")? {
