@@ -18,6 +18,7 @@ mod standalone;
 mod status;
 mod table;
 mod tx;
+mod tx_antelope;
 
 use std::ffi::OsString;
 use std::io::Write;
