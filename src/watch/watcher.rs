@@ -45,6 +45,8 @@ pub struct Watcher {
     finalizers: Arc<BTreeMap<String, Finalizer>>,
     caught_up: bool,
     tick: u64,
+    /// What object ids are called, as last agreed.
+    aliases: Arc<BTreeMap<String, String>>,
     identity_at: Option<Millis>,
     authorities_at: Option<Millis>,
     store_failures: u64,
@@ -136,6 +138,7 @@ impl Watcher {
             finalizers: Arc::default(),
             caught_up: false,
             tick: 0,
+            aliases: Arc::default(),
             identity_at: None,
             authorities_at: None,
             store_failures: 0,
@@ -274,6 +277,11 @@ impl Watcher {
     async fn take_view(&mut self, view: View, reports: &[EndpointReport], now: Millis) {
         let view = Arc::new(view);
         self.pool.note_view(&view);
+        if let Some(aliases) = &view.aliases
+            && *self.aliases != *aliases
+        {
+            self.aliases = Arc::new(aliases.clone());
+        }
         let applied = self.ledger.apply(&view);
         for report in reports {
             if let Some(Ok(observation)) = &report.observation {

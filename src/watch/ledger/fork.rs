@@ -139,7 +139,7 @@ impl Ledger {
             }
         }
         let Some(first) = run else { return };
-        let Some(slot) = clock.slot_of(first.time) else {
+        let Some(slot) = clock.slot_of_block(first) else {
             return;
         };
         self.advance(Judged {

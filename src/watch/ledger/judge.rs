@@ -24,7 +24,7 @@ impl Ledger {
             return;
         };
         for block in blocks {
-            let Some(slot) = clock.slot_of(block.time) else {
+            let Some(slot) = clock.slot_of_block(block) else {
                 continue;
             };
             if !self.watches(&block.producer)
@@ -95,7 +95,7 @@ impl Ledger {
             return Ok(());
         };
         let slot = clock
-            .slot_of(block.time)
+            .slot_of_block(block)
             .filter(|s| *s > before.slot)
             .ok_or_else(|| {
                 format!(
@@ -116,11 +116,14 @@ impl Ledger {
                 block.num
             ));
         } else {
-            gap.extend((before.slot.saturating_add(1)..slot).map(|slot| Ownerless {
-                slot,
-                time: clock.time_of(slot),
-                before: block.num,
-            }));
+            // Counted back from the block: slots that the chain leaves out lie before all of them.
+            gap.extend(
+                (before.slot.saturating_add(1)..slot).map(|missed| Ownerless {
+                    slot: missed,
+                    time: clock.time_before(block.time, slot.saturating_sub(missed)),
+                    before: block.num,
+                }),
+            );
         }
         let owners = self.state.rounds.owners(block, slot, gap);
         for (late, name) in owners.late {

@@ -193,7 +193,7 @@ impl Rounds {
         let known = self
             .schedules
             .iter()
-            .filter(|s| s.turn <= 1 && !s.order.is_empty())
+            .filter(|s| s.turn <= 1 && !s.order.is_empty() && !outlasts_its_order(s))
             .min_by_key(|s| s.until.abs_diff(num))?;
         let len = u64::try_from(known.order.len()).ok()?;
         let end = if num > known.until {
@@ -239,6 +239,13 @@ fn shuffled_at(schedule: &Schedule) -> Option<u64> {
         return None;
     }
     schedule.until.checked_sub(len)
+}
+
+/// Whether a round has more blocks than names, so that no round can be counted from it: on Golos a round is 21 blocks
+/// however few are scheduled, on BitShares a maintenance changes their number in the middle of one.
+fn outlasts_its_order(schedule: &Schedule) -> bool {
+    let blocks = schedule.until.saturating_sub(schedule.read_at);
+    usize::try_from(blocks).is_ok_and(|blocks| blocks > schedule.order.len())
 }
 
 fn round_end(right: &[&Schedule], num: u64) -> u64 {

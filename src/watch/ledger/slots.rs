@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::BlockId;
+use crate::chain::{Block, BlockId};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 use crate::watch::OthersSince;
@@ -265,6 +265,17 @@ impl SlotClock {
     pub(super) fn slot_of(&self, time: Millis) -> Option<u64> {
         let back = self.time.checked_sub(time)?.checked_div(self.interval)?;
         self.slot.checked_add_signed(back.checked_neg()?)
+    }
+
+    /// The slot of `block`: its own word where slots do not follow from times alone.
+    pub(super) fn slot_of_block(&self, block: &Block) -> Option<u64> {
+        block.slot.or_else(|| self.slot_of(block.time))
+    }
+
+    /// When the slot began that lies `slots` before one that begins at `time`, none left out between.
+    pub(super) fn time_before(&self, time: Millis, slots: u64) -> Millis {
+        let back = i64::try_from(slots).unwrap_or(i64::MAX);
+        time.saturating_sub(self.interval.saturating_mul(back))
     }
 
     /// When `slot` begins.
