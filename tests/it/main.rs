@@ -29,6 +29,7 @@ mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_rest;
 mod rpc_server;
+mod rpc_socket;
 mod schedules_antelope;
 mod several;
 mod signing;
