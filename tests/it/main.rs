@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod devnet;
+mod devnet_antelope;
 mod faults;
 mod fixtures;
 mod guard;
