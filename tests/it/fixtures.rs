@@ -260,6 +260,7 @@ pub(crate) fn snapshot() -> Snapshot {
             judged: 99_999,
             schedule_until: Some(100_020),
         },
+        finalizers: Default::default(),
         producers: BTreeMap::from([(
             "alice".to_owned(),
             Arc::new(producer_snapshot(key(1), key(2))),

@@ -5,6 +5,7 @@ mod actuator;
 mod bad_input;
 mod captures;
 mod captures_antelope;
+mod captures_bitshares;
 mod commands;
 mod config;
 mod crash;
