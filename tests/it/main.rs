@@ -21,6 +21,7 @@ mod never;
 mod node_answers;
 mod once;
 mod operator;
+mod permission;
 mod pipeline;
 mod quorum_lost;
 mod recordings;
