@@ -31,6 +31,7 @@ mod rpc_devnet;
 mod rpc_endpoint;
 mod rpc_pool;
 mod rpc_rest;
+mod rpc_rest_pool;
 mod rpc_server;
 mod rpc_socket;
 mod schedules_antelope;
