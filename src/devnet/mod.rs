@@ -10,6 +10,7 @@
 //! | `sim` | one chain of either family, as the parts below see it |
 //! | `shared`, `server`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
 //! | [`run`], [`truth`] | the running devnet, and the record of what really happened |
+//! | [`stepped`] | the same chain and answers without clock and listeners |
 //!
 //! Real blocks carry whole seconds. With an interval that is no whole number of seconds the devnet writes `.mmm` behind
 //! the time and a fractional `BLOCK_INTERVAL`; inside the signed header the time is cut to the second.
@@ -39,10 +40,12 @@ pub mod faults;
 pub mod nodes;
 pub mod run;
 pub mod state;
+pub mod stepped;
 pub mod transaction;
 pub mod truth;
 pub mod witness;
 
 pub use faults::Fault;
 pub use run::{Devnet, DevnetConfig, EndpointHandle, StartError};
+pub use stepped::Stepped;
 pub use truth::Truth;

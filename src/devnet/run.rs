@@ -113,7 +113,7 @@ impl Devnet {
                 config.listen.ip()
             )));
         }
-        let chain = begin(&config).map_err(StartError::Config)?;
+        let chain = begin(&config, now_ms()).map_err(StartError::Config)?;
         let full = config.full_nodes.into_iter().map(|name| (name, None));
         let own = config
             .nodes
@@ -316,9 +316,8 @@ impl EndpointHandle<'_> {
     }
 }
 
-/// The chain with its past.
-fn begin(config: &DevnetConfig) -> Result<Sim, String> {
-    let now = now_ms();
+/// The chain with its past, up to `now`.
+pub(super) fn begin(config: &DevnetConfig, now: u64) -> Result<Sim, String> {
     let before = |slots: u64| now.saturating_sub(slots * config.interval_ms);
     let mut sim = if config.protocol == Protocol::Antelope {
         // Two rounds and some: before that nothing is irreversible on a real chain either.

@@ -40,6 +40,7 @@ mod signing;
 mod standalone;
 mod switch_antelope;
 mod tidy;
+mod turns;
 mod twice;
 mod tx_antelope;
 mod tx_broadcast;

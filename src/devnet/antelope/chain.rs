@@ -40,7 +40,7 @@ pub struct Chain {
     pub(super) branches: BTreeMap<u32, Branch>,
     pub(super) next_slot: u64,
     pub(super) next_branch: u32,
-    pub(super) slots: VecDeque<SlotRecord>,
+    pub(in crate::devnet) slots: VecDeque<SlotRecord>,
     pub(super) txs: Vec<TxRecord>,
     pub(super) schedules: Vec<ScheduleRecord>,
     pub(super) reorgs: u64,
