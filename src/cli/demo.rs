@@ -27,7 +27,7 @@ const PATIENCE_ROUNDS: u32 = 5;
                   2 usage."
 )]
 pub(crate) struct DemoArgs {
-    /// Dialect of the simulated chain: steem, hive or blurt.
+    /// Dialect of the simulated chain: steem, hive, blurt or golos.
     #[arg(long, value_name = "P", default_value = "hive", value_parser = simulated)]
     chain: Protocol,
     /// End after the story instead of staying up.
@@ -51,9 +51,9 @@ pub(crate) struct DemoArgs {
 fn simulated(text: &str) -> Result<Protocol, String> {
     let protocol: Protocol = text.parse().map_err(|e| format!("{e}"))?;
     match protocol {
-        Protocol::Steem | Protocol::Hive | Protocol::Blurt => Ok(protocol),
+        Protocol::Steem | Protocol::Hive | Protocol::Blurt | Protocol::Golos => Ok(protocol),
         other => Err(format!(
-            "there is no simulated {other} chain in this version: use steem, hive or blurt"
+            "there is no simulated {other} chain in this version: use steem, hive, blurt or golos"
         )),
     }
 }

@@ -232,12 +232,16 @@ producers:
       - {{signing_key: "{key_a}", node: "{node_a}"}}
       - {{signing_key: "{key_b}", node: "{node_b}"}}
     authority:
-      - {{method: witness_set_properties, key_files: [alice-A.wif, alice-B.wif]}}
-      - {{method: witness_update, key_files: [alice-active.wif]}}
+{swap}      - {{method: witness_update, key_files: [alice-active.wif]}}
 actuator: {{armed: true, alertmanagers: {alertmanagers}}}
 {pipeline}
 "#,
         web = ports.web,
+        swap = if config.protocol == Protocol::Golos {
+            "" // there is no such operation
+        } else {
+            "      - {method: witness_set_properties, key_files: [alice-A.wif, alice-B.wif]}\n"
+        },
         control = ports.control,
         protocol = config.protocol,
         chain_id = crate::hex::encode(&crate::chain::graphene::TESTNET_CHAIN_ID),

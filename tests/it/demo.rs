@@ -64,6 +64,15 @@ async fn the_guard_alone_tells_the_story_in_json_and_exits_with_0() {
 }
 
 #[tokio::test]
+async fn the_story_ends_well_on_golos_too() {
+    let args = ["--exit", "--json", "--no-prometheus", "--interval", "300"];
+    let (code, lines) = demo(&[&args[..], &["--chain", "golos"]].concat()).await;
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let last: Value = serde_json::from_str(lines.last().expect("lines")).expect("JSON");
+    assert_eq!(last["event"], "done", "{lines:#?}");
+}
+
+#[tokio::test]
 async fn a_chain_without_a_devnet_is_a_usage_error() {
     let (code, lines) = demo(&["--exit", "--chain", "antelope"]).await;
     assert_eq!(code, Some(2), "{lines:?}");

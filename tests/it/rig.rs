@@ -209,7 +209,8 @@ impl Rig {
             files.join(", ")
         );
         let active = "      - {method: witness_update, key_files: [alice-active.wif]}\n";
-        let authority = match (c.signing_only, c.active_only) {
+        let active_only = c.active_only || c.protocol == Protocol::Golos;
+        let authority = match (c.signing_only, active_only) {
             (true, _) => signing,
             (false, true) => active.to_owned(),
             (false, false) => signing + active,
