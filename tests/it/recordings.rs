@@ -147,6 +147,7 @@ impl Recording {
         let chain = chain::open(self.spec.clone()).unwrap();
         let rules = LedgerRules {
             interval: 3_000,
+            turn: 1,
             miss_window: 86_400_000,
             watch_all: false,
             watched: [(self.watched(), vec![self.old_key()])].into(),

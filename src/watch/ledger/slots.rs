@@ -71,6 +71,9 @@ pub(super) struct Outcome {
     pub(super) producer: Option<String>,
     /// Filled.
     pub(super) produced: bool,
+    /// The key charged, on chains with turns (their empty turns are told from here).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<PublicKey>,
 }
 
 /// The newest judged slots, ascending.
@@ -164,6 +167,11 @@ impl Outcomes {
         }
     }
 
+    /// The slots, ascending.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
+        self.0.iter()
+    }
+
     /// Takes back every slot after `slot`.
     pub(super) fn rollback(&mut self, slot: u64) {
         while self.0.back().is_some_and(|o| o.slot > slot) {
@@ -219,6 +227,12 @@ impl Outcomes {
             producing: count(newest.values().filter(|filled| **filled).count()),
             of: count(newest.len()),
         })
+    }
+}
+
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(slots: I) -> Self {
+        Self(slots.into_iter().collect())
     }
 }
 
