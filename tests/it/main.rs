@@ -33,6 +33,7 @@ mod rpc_socket;
 mod several;
 mod signing;
 mod standalone;
+mod story_antelope;
 mod switch_antelope;
 mod tidy;
 mod twice;
