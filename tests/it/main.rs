@@ -16,6 +16,7 @@ mod guard;
 mod key_files;
 mod never;
 mod node_answers;
+mod nodeos;
 mod once;
 mod operator;
 mod pipeline;
