@@ -1,8 +1,6 @@
-//! Default values and the constants of known main nets. The only place where a default figure is written.
+//! Default values. The only place where a default figure is written; constants of networks stand in [`super::networks`].
 
 use std::time::Duration;
-
-use crate::chain::Protocol;
 
 /// Public listener: `/metrics`, status.
 pub const WEB_LISTEN: &str = "127.0.0.1:10061";
@@ -13,10 +11,14 @@ pub const STATE_FILE: &str = "slotkeeper.db";
 
 /// Floor of the poll interval: endpoints are other people's machines.
 pub const POLL_FLOOR: Duration = Duration::from_millis(500);
+/// Poll interval of chains with turns: their slots are judged turn by turn, so asking more often tells nothing sooner.
+pub const POLL_TURNS: Duration = Duration::from_millis(500);
 /// Floor of the poll interval on devnets whose blocks come faster than [`DEVNET_BELOW`].
 pub const POLL_FLOOR_DEVNET: Duration = Duration::from_millis(50);
 /// Block intervals below this are devnets'.
 pub const DEVNET_BELOW: Duration = Duration::from_millis(1_500);
+/// The same on chains with turns, whose blocks come every half second.
+pub const DEVNET_BELOW_TURNS: Duration = Duration::from_millis(500);
 /// Below this share of produced slots nothing is switched.
 pub const MIN_PARTICIPATION: f64 = 0.67;
 /// Soft and hard limit of a request to a loopback endpoint.
@@ -65,64 +67,3 @@ pub const GUARD_LABELS: [(&str, &str); 2] = [
 pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(20);
 /// Or when its `evaluated_at` is older than this.
 pub const HEARTBEAT_AGE: Duration = Duration::from_secs(30);
-
-/// What is fixed for a known main net.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MainNet {
-    /// Protocol.
-    pub protocol: Protocol,
-    /// Chain id.
-    pub chain_id: [u8; 32],
-    /// Prefix of public keys.
-    pub address_prefix: &'static str,
-    /// Symbol of the core asset.
-    pub core_symbol: &'static str,
-    /// Time between slots.
-    pub block_interval: Duration,
-}
-
-/// Known main nets. Ids are what the networks' nodes answer (`get_config`: `STEEM_CHAIN_ID`, `HIVE_CHAIN_ID`, Blurt's
-/// `BLURT_CHAIN_ID`); prefixes, symbols and intervals are in the same reply.
-pub const MAIN_NETS: [MainNet; 3] = [
-    MainNet {
-        protocol: Protocol::Steem,
-        chain_id: [0; 32],
-        address_prefix: "STM",
-        core_symbol: "STEEM",
-        block_interval: Duration::from_secs(3),
-    },
-    MainNet {
-        protocol: Protocol::Hive,
-        chain_id: HIVE_ID,
-        address_prefix: "STM",
-        core_symbol: "HIVE",
-        block_interval: Duration::from_secs(3),
-    },
-    MainNet {
-        protocol: Protocol::Blurt,
-        chain_id: BLURT_ID,
-        address_prefix: "BLT",
-        core_symbol: "BLURT",
-        block_interval: Duration::from_secs(3),
-    },
-];
-
-const HIVE_ID: [u8; 32] = {
-    let mut id = [0; 32];
-    id[0] = 0xbe;
-    id[1] = 0xea;
-    id[2] = 0xb0;
-    id[3] = 0xde;
-    id
-};
-
-const BLURT_ID: [u8; 32] = [
-    0xcd, 0x8d, 0x90, 0xf2, 0x9a, 0xe2, 0x73, 0xab, 0xec, 0x3e, 0xaa, 0x77, 0x31, 0xe2, 0x59, 0x34,
-    0xc6, 0x3e, 0xb6, 0x54, 0xd5, 0x50, 0x80, 0xca, 0xff, 0x2e, 0xbb, 0x7f, 0x5d, 0xf6, 0x38, 0x1f,
-];
-
-/// The main net of `protocol`, when it is known here.
-#[must_use]
-pub fn main_net(protocol: Protocol) -> Option<&'static MainNet> {
-    MAIN_NETS.iter().find(|net| net.protocol == protocol)
-}

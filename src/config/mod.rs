@@ -6,6 +6,7 @@
 pub mod defaults;
 mod error;
 mod model;
+pub mod networks;
 mod raw;
 mod scalars;
 pub mod schema;

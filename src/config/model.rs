@@ -125,6 +125,8 @@ pub struct KeyConfig {
     pub node: Option<EndpointConfig>,
     /// Counts as ready without a node to ask.
     pub assume_ready: bool,
+    /// Savanna: the finalizer key of the same host (`PUB_BLS_…`), activated together with a switch to it.
+    pub finalizer_key: Option<String>,
 }
 
 /// One way to authorize a switch.
@@ -136,7 +138,7 @@ pub struct AuthorityConfig {
     pub key_files: Vec<PathBuf>,
     /// File with their passphrase.
     pub passphrase_file: Option<PathBuf>,
-    /// Antelope: `actor@permission`.
+    /// Antelope: the permission of the producer's account that signs, without the actor (`failover`); `None` = `active`.
     pub permission: Option<String>,
 }
 
@@ -252,6 +254,19 @@ impl Config {
         self.producers
             .iter()
             .find(|p| p.chain == chain && p.name == name)
+    }
+}
+
+// === impl AuthorityConfig ===
+
+impl AuthorityConfig {
+    /// The authority to ask the chain about, as in [`crate::chain::Memory::authorities`]: `alice`, or `alice@failover`.
+    #[must_use]
+    pub fn of(&self, producer: &str) -> String {
+        match &self.permission {
+            None => producer.to_owned(),
+            Some(permission) => format!("{producer}@{permission}"),
+        }
     }
 }
 

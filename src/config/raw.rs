@@ -108,6 +108,7 @@ pub(super) struct RawKey {
     pub(super) node: Option<Text>,
     pub(super) allow_insecure: Option<Flag>,
     pub(super) assume_ready: Option<Flag>,
+    pub(super) finalizer_key: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -116,23 +116,23 @@ fn chain() -> Value {
             ("name", text("Value of the label `chain`")),
             (
                 "protocol",
-                words::<Protocol>("Protocol; this version speaks steem, hive and blurt"),
+                words::<Protocol>("Protocol; antelope is EOS/Vaulta, WAX, Telos and kin"),
             ),
             (
                 "chain_id",
-                json!({"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "Chain id, quoted; optional for a known main net"}),
+                json!({"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "Chain id, quoted; optional for a main net, always needed on antelope"}),
             ),
             (
                 "address_prefix",
-                json!({"type": "string", "pattern": "^[A-Z]{1,10}$", "description": "Prefix of public keys; optional for a known main net"}),
+                json!({"type": "string", "pattern": "^[A-Z]{1,10}$", "description": "Prefix of public keys; optional for a known network, EOS on antelope"}),
             ),
             (
                 "core_symbol",
-                json!({"type": "string", "pattern": "^[A-Z]{1,10}$", "description": "Symbol of the core asset; optional for a known main net"}),
+                json!({"type": "string", "pattern": "^[A-Z]{1,10}$", "description": "Symbol of the core asset; optional for a known network and on antelope"}),
             ),
             (
                 "block_interval",
-                span("Time between slots, for devnets (default that of the main net)"),
+                span("Time between slots, for devnets and BitShares (default that of the network)"),
             ),
             (
                 "poll_interval",
@@ -278,6 +278,10 @@ fn key() -> Value {
                 "assume_ready",
                 flag("Counts as ready without a node to ask"),
             ),
+            (
+                "finalizer_key",
+                json!({"type": "string", "pattern": "^PUB_BLS_[0-9A-Za-z_-]{134}$", "description": "Antelope with Savanna: the host's own finalizer key, activated together with a switch to it"}),
+            ),
         ],
         "One signing key and its node",
     )
@@ -303,7 +307,10 @@ fn authority() -> Value {
                 "passphrase_file",
                 file("File with their passphrase; else SLOTKEEPER_PASSPHRASE or a prompt"),
             ),
-            ("permission", text("Antelope: actor@permission")),
+            (
+                "permission",
+                text("Antelope: producer@permission that signs (default active); never owner"),
+            ),
         ],
         "One way to authorize a switch",
     )

@@ -90,7 +90,7 @@ fn control(shared: &Shared, wanted: &Value) -> Result<Value, String> {
                 .ok_or_else(|| format!("no node {node}"))?
                 .public_key(),
             (None, Some(key)) => {
-                PublicKey::parse(key, chain.codec.prefix()).map_err(|e| e.to_string())?
+                PublicKey::parse(key, chain.prefix()).map_err(|e| e.to_string())?
             }
             (None, None) => return Err("set_key needs node or key".to_owned()),
         };

@@ -7,6 +7,7 @@
 //! | `codec`, `time` | bytes and times |
 //! | `dialect`, `errors`, `reads`, `rpc`, `methods` | the real nodes' words: names, errors, replies, methods |
 //! | [`faults`] | what an endpoint can be made to do wrong |
+//! | `sim` | one chain of either family, as the parts below see it |
 //! | `shared`, `server`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
 //! | [`run`], [`truth`] | the running devnet, and the record of what really happened |
 //!
@@ -28,6 +29,7 @@ mod reads;
 mod rpc;
 mod server;
 mod shared;
+mod sim;
 mod time;
 mod verify;
 

@@ -14,6 +14,7 @@ use super::faults::Fault;
 use super::nodes::NodeState;
 use super::server;
 use super::shared::{Endpoint, Shared};
+use super::sim::Sim;
 use super::truth::Truth;
 use crate::chain::Protocol;
 use crate::clock;
@@ -121,6 +122,7 @@ impl Devnet {
         };
         let mut chain = Chain::new(chain_config, start).map_err(StartError::Config)?;
         chain.advance_to(now);
+        let chain = Sim::Graphene(Box::new(chain));
         let full = config.full_nodes.into_iter().map(|name| (name, None));
         let own = config
             .nodes
@@ -232,7 +234,7 @@ impl Devnet {
 
     /// What really happened.
     pub fn truth(&self) -> Truth {
-        Truth::of(&self.shared.chain(), usize::MAX)
+        self.shared.chain().truth(usize::MAX)
     }
 
     /// The same as `GET /devnet/state` gives, with the latest `slots` slots.
@@ -240,9 +242,24 @@ impl Devnet {
         super::truth::state(&self.shared, slots)
     }
 
-    /// Looks at or changes the chain under its lock.
+    /// Looks at or changes a chain of the Graphene family under its lock.
+    ///
+    /// # Panics
+    /// When it is of another family.
     pub fn with_chain<T>(&self, f: impl FnOnce(&mut Chain) -> T) -> T {
-        f(&mut self.shared.chain())
+        match &mut *self.shared.chain() {
+            Sim::Graphene(chain) => f(chain),
+        }
+    }
+
+    /// The chain's id.
+    pub fn chain_id(&self) -> [u8; 32] {
+        self.shared.chain().chain_id()
+    }
+
+    /// What public keys begin with on this chain.
+    pub fn prefix(&self) -> String {
+        self.shared.chain().prefix().to_owned()
     }
 
     /// Tells of every slot that passed: wait on it instead of sleeping.

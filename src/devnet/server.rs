@@ -26,6 +26,7 @@ use super::control;
 use super::faults::{Fault, spoil};
 use super::rpc::{self, Answer};
 use super::shared::{Endpoint, Shared};
+use super::sim::Sim;
 
 /// Largest request body.
 const MAX_BODY: usize = 1024 * 1024;
@@ -250,7 +251,7 @@ async fn reply(
     if let Some(Fault::Slow { ms }) = &fault {
         tokio::time::sleep(Duration::from_millis(*ms)).await;
     }
-    let mut value = answer(shared, endpoint, &body).await?;
+    let (status, mut value) = answer(shared, endpoint, &body).await?;
     if let Some(f) = &fault {
         let request = serde_json::from_slice(&body).unwrap_or_default();
         spoil(f, &request, &mut value);
@@ -264,23 +265,25 @@ async fn reply(
                 .get(..text.len() / 2)
                 .unwrap_or_default()
                 .to_vec();
-            respond(StatusCode::OK, "application/json", ReplyBody::full(half))
+            respond(status, "application/json", ReplyBody::full(half))
         }
         Some(Fault::SlowDrip { byte_ms }) => {
             let body = ReplyBody::drip(text, Duration::from_millis(byte_ms));
-            respond(StatusCode::OK, "application/json", body)
+            respond(status, "application/json", body)
         }
-        _ => respond(StatusCode::OK, "application/json", ReplyBody::full(text)),
+        _ => respond(status, "application/json", ReplyBody::full(text)),
     })
 }
 
 /// Asks the chain; waits for inclusion where the call does.
-async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<Value> {
+async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<(StatusCode, Value)> {
     let view = shared.view(endpoint)?;
     let mut slots = shared.slots.subscribe();
-    let now = rpc::answer(&mut shared.chain(), body, view, &endpoint.name);
+    let now = match &mut *shared.chain() {
+        Sim::Graphene(chain) => rpc::answer(chain, body, view, &endpoint.name),
+    };
     let (txid, id, expiration_ms) = match now {
-        Answer::Now(v) => return Some(v),
+        Answer::Now(v) => return Some((StatusCode::OK, v)),
         Answer::WhenIncluded {
             txid,
             id,
@@ -289,7 +292,8 @@ async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<Val
     };
     loop {
         let (place, head) = {
-            let chain = shared.chain();
+            let sim = shared.chain();
+            let Sim::Graphene(chain) = &*sim;
             (chain.included(&txid), chain.head())
         };
         let result = match place {
@@ -304,6 +308,7 @@ async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<Val
                 continue;
             }
         };
-        return Some(json!({"jsonrpc": "2.0", "result": result, "id": id}));
+        let reply = json!({"jsonrpc": "2.0", "result": result, "id": id});
+        return Some((StatusCode::OK, reply));
     }
 }

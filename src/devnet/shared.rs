@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::chain::{Chain, ViewSpec};
+use super::chain::ViewSpec;
 use super::faults::Fault;
 use super::nodes::NodeState;
+use super::sim::Sim;
 
 /// One endpoint's condition.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ struct Active {
 /// Everything shared.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    chain: Mutex<Chain>,
+    chain: Mutex<Sim>,
     pub(crate) endpoints: Vec<Endpoint>,
     /// Rises with every slot.
     pub(crate) slots: watch::Sender<u64>,
@@ -60,7 +61,7 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(chain: Chain, endpoints: Vec<Endpoint>, date_header: bool) -> Shared {
+    pub(crate) fn new(chain: Sim, endpoints: Vec<Endpoint>, date_header: bool) -> Shared {
         Shared {
             chain: Mutex::new(chain),
             endpoints,
@@ -70,7 +71,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn chain(&self) -> MutexGuard<'_, Chain> {
+    pub(crate) fn chain(&self) -> MutexGuard<'_, Sim> {
         lock(&self.chain)
     }
 
@@ -82,7 +83,7 @@ impl Shared {
     /// What that endpoint shows; `None` when its node is dead.
     pub(crate) fn view(&self, endpoint: &Endpoint) -> Option<ViewSpec> {
         let base = match &endpoint.node {
-            Some(name) => self.chain().node(name).and_then(super::nodes::Node::view)?,
+            Some(name) => self.chain().view_of(name)?,
             None => ViewSpec::Branch(0),
         };
         let active = lock(&endpoint.fault);

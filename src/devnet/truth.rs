@@ -94,7 +94,7 @@ impl Truth {
 /// `GET /devnet/state`.
 pub(crate) fn state(shared: &Shared, slots: usize) -> Value {
     let chain = shared.chain();
-    let t = Truth::of(&chain, slots);
+    let t = chain.truth(slots);
     let slot = |s: &SlotRecord| {
         json!({"slot": s.slot, "time_ms": s.time_ms, "scheduled": s.scheduled, "registered_key": s.registered_key,
             "produced_by": s.block.as_ref().map(|_| &s.scheduled), "node": s.node,
@@ -107,21 +107,17 @@ pub(crate) fn state(shared: &Shared, slots: usize) -> Value {
         NodeState::Frozen => json!("frozen"),
         NodeState::Lagging(n) => json!({"lagging": n}),
     };
-    let nodes: Vec<Value> = chain.nodes.iter().map(|n| {
-        json!({"name": n.name, "witness": n.witness, "state": node_state(n.state), "key": n.public_key().to_text(chain.codec.prefix())})
+    let nodes: Vec<Value> = chain.nodes().iter().map(|n| {
+        json!({"name": n.name, "witness": n.witness, "state": node_state(n.state), "key": n.public_key().to_text(chain.prefix())})
     }).collect();
     let reorgs = chain.reorgs();
-    let config = (
-        chain.config.protocol.as_str(),
-        chain.config.interval_ms,
-        chain.config.seed,
-    );
+    let config = chain.settings();
     drop(chain);
     let endpoints: Vec<Value> = shared.endpoints.iter().map(|e| {
         json!({"name": e.name, "url": format!("http://{}", e.addr), "node": e.node, "fault": e.fault()})
     }).collect();
     json!({
-        "protocol": config.0, "interval_ms": config.1, "seed": config.2,
+        "protocol": config["protocol"], "interval_ms": config["interval_ms"], "seed": config["seed"],
         "head_block_number": t.head_num, "head_ms": t.head_ms, "last_irreversible_block_num": t.irreversible,
         "reorgs": reorgs, "registered": t.registered, "total_missed": t.total_missed, "nodes": nodes, "endpoints": endpoints,
         "slots": t.slots.iter().map(slot).collect::<Vec<_>>(),

@@ -37,11 +37,19 @@ impl PublicKey {
     }
 
     /// Reads a key's text form with this chain's prefix: `STM`, `TST`, `BLT`, `GLS`, `BTS`, `EOS`, or `PUB_K1_`.
-    /// The null key is accepted.
+    /// The null key is accepted. With `EOS`, the typed form `PUB_K1_…` is read as well: Antelope chains use both.
     ///
     /// # Errors
     /// Another prefix, no prefix, a character outside base58, a wrong length or checksum; each with its own message.
     pub fn parse(text: &str, prefix: &str) -> Result<Self, KeyError> {
+        if prefix == "EOS" {
+            return Self::parse_antelope(text);
+        }
+        Self::parse_form(text, prefix)
+    }
+
+    /// Reads the one form that begins with `prefix`.
+    fn parse_form(text: &str, prefix: &str) -> Result<Self, KeyError> {
         let Some(body) = text.strip_prefix(prefix) else {
             return Err(foreign_prefix(text, prefix));
         };
@@ -75,7 +83,7 @@ impl PublicKey {
     /// As [`PublicKey::parse`], and [`KeyError::Curve`] for keys of other curves.
     pub fn parse_antelope(text: &str) -> Result<Self, KeyError> {
         if text.starts_with(PUB_K1) {
-            return Self::parse(text, PUB_K1);
+            return Self::parse_form(text, PUB_K1);
         }
         if let Some(curve) = text.strip_prefix("PUB_").and_then(|t| t.split('_').next()) {
             return Err(KeyError::Curve {
@@ -84,7 +92,7 @@ impl PublicKey {
             });
         }
         if text.starts_with("EOS") {
-            return Self::parse(text, "EOS");
+            return Self::parse_form(text, "EOS");
         }
         Err(foreign_prefix(text, "EOS or PUB_K1_"))
     }
@@ -122,7 +130,7 @@ fn suffix(prefix: &str) -> &'static [u8] {
 
 /// Tells a key of another chain from a key whose prefix was left out.
 fn foreign_prefix(text: &str, expected: &str) -> KeyError {
-    if PublicKey::parse(text, "").is_ok() {
+    if PublicKey::parse_form(text, "").is_ok() {
         return KeyError::NoPrefix {
             expected: expected.into(),
         };

@@ -24,7 +24,7 @@ fn parse(text: &str) -> Config {
 #[test]
 fn every_example_loads() {
     let examples = files("examples", "yml");
-    assert!(examples.len() >= 4);
+    assert!(examples.len() >= 8);
     for path in examples {
         if let Err(error) = config::load(&path) {
             panic!("{error}");
@@ -189,6 +189,87 @@ fn devnets_poll_a_third_of_their_block_interval() {
         assert_eq!(config.chains[0].spec.address_prefix, "TST");
         assert_eq!(config.chains[0].spec.core_symbol, "TESTS");
     }
+}
+
+#[test]
+fn every_known_network_fills_in_what_is_not_written() {
+    use slotkeeper::chain::Protocol;
+    let config = |protocol: &str, more: &str| {
+        let text = format!(
+            "chains: [{{name: c, protocol: {protocol}, {more} endpoints: [{{url: 'https://a.example'}}]}}]"
+        );
+        parse(&text).chains.remove(0)
+    };
+    for net in config::networks::NETWORKS {
+        let id = format!("chain_id: '{}',", slotkeeper::hex::encode(&net.chain_id));
+        let chain = config(net.protocol.as_str(), &id);
+        assert_eq!(chain.spec.address_prefix, net.address_prefix);
+        assert_eq!(chain.spec.core_symbol, net.core_symbol, "{}", net.name);
+        let interval = i64::try_from(net.block_interval.as_millis()).unwrap();
+        assert_eq!(chain.spec.block_interval, interval, "{}", net.name);
+        if net.protocol != Protocol::Antelope {
+            assert_eq!(config(net.protocol.as_str(), "").spec, chain.spec);
+        }
+    }
+    let bitshares = config("bitshares", "block_interval: 3s,");
+    assert_eq!(bitshares.spec.block_interval, 3_000);
+    assert_eq!(bitshares.poll_interval, Duration::from_secs(1));
+}
+
+#[test]
+fn half_second_blocks_are_polled_every_half_second() {
+    let id = "73e4385a2708e6d7048834fbc1079f2fabb17b3c125b146af438971e90716c4d";
+    for (more, poll) in [
+        ("", 500),
+        ("poll_interval: 1s,", 1_000),
+        ("block_interval: 100ms,", 50),
+        ("block_interval: 200ms, poll_interval: 60ms,", 60),
+    ] {
+        let text = format!(
+            "chains: [{{name: jungle, protocol: antelope, chain_id: '{id}', {more} endpoints: [{{url: 'https://a.example'}}]}}]"
+        );
+        let config = parse(&text);
+        assert_eq!(config.chains[0].poll_interval, Duration::from_millis(poll));
+        let slow = config.warnings.iter().any(|w| w.contains("slower than"));
+        assert!(!slow, "{more} {:?}", config.warnings);
+    }
+}
+
+#[test]
+fn a_permission_names_the_producer_and_its_own_key_files() {
+    let config = config::load(Path::new("examples/antelope.yml")).unwrap();
+    let alice = &config.producers[0];
+    assert_eq!(alice.authority[0].permission.as_deref(), Some("failover"));
+    assert_eq!(alice.authority[0].of("alice"), "alice@failover");
+    // Both text forms are read, and each host has a finalizer key of its own.
+    let prefix = &config.chains[0].spec.address_prefix;
+    let shown: Vec<String> = alice
+        .keys
+        .iter()
+        .map(|k| k.signing_key.to_text(prefix))
+        .collect();
+    assert!(shown.iter().all(|k| k.starts_with("EOS")), "{shown:?}");
+    assert!(alice.keys.iter().all(|k| k.finalizer_key.is_some()));
+    let text = std::fs::read_to_string("examples/antelope.yml").unwrap();
+    for (written, permission) in [("permission: alice@active, ", None), ("", None)] {
+        let config = parse(&text.replace("permission: alice@failover, ", written));
+        let authority = &config.producers[0].authority[0];
+        assert_eq!(authority.permission, permission);
+        assert_eq!(authority.of("alice"), "alice");
+        let warned = |w: &String| w.contains("can do everything");
+        assert!(config.warnings.iter().any(warned), "{:?}", config.warnings);
+    }
+}
+
+#[test]
+fn a_made_up_fork_needs_configuration_only() {
+    let config = config::load(Path::new("examples/made-up-fork.yml")).unwrap();
+    let fork = config.chain("moonhive").unwrap();
+    assert_eq!(fork.spec.address_prefix, "MUN");
+    assert_eq!(fork.spec.core_symbol, "MOON");
+    assert!(config::networks::network(&fork.spec.chain_id).is_none());
+    let shown = config.producers[0].keys[0].signing_key.to_text("MUN");
+    assert!(shown.starts_with("MUN5YHnNgis74"), "{shown}");
 }
 
 #[test]

@@ -113,6 +113,7 @@ pub(crate) fn producer(name: &str, keys: &[PublicKey]) -> ProducerConfig {
                 signing_key: *k,
                 node: Some(endpoint("https://node.example")),
                 assume_ready: false,
+                finalizer_key: None,
             })
             .collect(),
         authority: vec![AuthorityConfig {

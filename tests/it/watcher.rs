@@ -111,6 +111,7 @@ impl House {
                 signing_key: node_key(node),
                 node: Some(endpoint(&url(node), node)),
                 assume_ready: false,
+                finalizer_key: None,
             })
             .to_vec();
         config.producers = vec![alice];

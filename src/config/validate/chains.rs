@@ -1,16 +1,14 @@
-//! Rules for `chains`: main nets, endpoints, providers, quorum, intervals. Pure.
+//! Rules for `chains`: endpoints, providers, quorum. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-use crate::chain::{ChainSpec, Protocol};
 
 use super::super::defaults;
 use super::super::error::ConfigError;
 use super::super::model::{ChainConfig, EndpointConfig};
 use super::super::raw::{RawChain, RawEndpoint};
 use super::super::url;
-use super::{Checking, at_least, flag, label, shown, span, unique};
+use super::{Checking, at_least, flag, label, network, shown, unique};
 
 /// Timeouts written down for a whole chain.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +44,7 @@ fn chain(
     name: String,
     raw: RawChain,
 ) -> Result<ChainConfig, ConfigError> {
-    let spec = spec(at, name, &raw)?;
+    let spec = network::spec(cx, at, name, &raw)?;
     let limits = Limits {
         soft: raw.soft_timeout.map(|s| s.0),
         hard: raw.hard_timeout.map(|s| s.0),
@@ -78,7 +76,7 @@ fn chain(
         ));
     }
     let interval = Duration::from_millis(u64::try_from(spec.block_interval).unwrap_or(0));
-    let poll_interval = poll_interval(cx, at, &raw, interval)?;
+    let poll_interval = network::poll_interval(cx, at, &raw, &spec)?;
     let chain = ChainConfig {
         spec,
         poll_interval,
@@ -121,135 +119,19 @@ fn warn(cx: &mut Checking<'_>, chain: &ChainConfig, providers: usize, interval: 
             chain.min_participation
         ));
     }
-    if chain.poll_interval > interval {
+    let seen_in = interval * network::turn(chain.spec.protocol);
+    if chain.poll_interval > seen_in {
         cx.warn(format!(
-            "chain {name}: polling every {} is slower than the blocks ({}); misses are noticed late",
+            "chain {name}: polling every {} is slower than the {} ({}); misses are noticed late",
             shown(chain.poll_interval),
-            shown(interval)
+            if seen_in > interval {
+                "producers' turns"
+            } else {
+                "blocks"
+            },
+            shown(seen_in)
         ));
     }
-}
-
-fn spec(at: &str, name: String, raw: &RawChain) -> Result<ChainSpec, ConfigError> {
-    let protocol = raw.protocol.0;
-    if !matches!(protocol, Protocol::Steem | Protocol::Hive | Protocol::Blurt) {
-        return Err(ConfigError::rule(
-            format!("{at}.protocol"),
-            format!("{protocol} is not supported by this version: use steem, hive or blurt"),
-        ));
-    }
-    let Some(net) = defaults::main_net(protocol) else {
-        return Err(ConfigError::rule(
-            format!("{at}.protocol"),
-            format!("no main net of {protocol} is known here"),
-        ));
-    };
-    let chain_id = raw.chain_id.map_or(net.chain_id, |h| h.0);
-    let main = chain_id == net.chain_id;
-    let constant = |name: &str, given: Option<&str>, known: &str| -> Result<String, ConfigError> {
-        let field = format!("{at}.{name}");
-        match given {
-            Some(text)
-                if text.is_empty()
-                    || text.len() > 10
-                    || !text.bytes().all(|b| b.is_ascii_uppercase()) =>
-            {
-                Err(ConfigError::rule(
-                    field,
-                    format!("must be 1 to 10 capital letters, such as {known}"),
-                ))
-            }
-            Some(text) if main && text != known && raw.chain_id.is_none() => {
-                Err(ConfigError::rule(
-                    field,
-                    format!(
-                        "is {known} on the {protocol} main net; for another network give its chain_id as well"
-                    ),
-                ))
-            }
-            Some(text) => Ok(text.to_owned()),
-            None if main => Ok(known.to_owned()),
-            None => Err(ConfigError::rule(
-                field,
-                format!(
-                    "is needed, because chain_id is not that of the {protocol} main net (there it is {known}; test nets often differ)"
-                ),
-            )),
-        }
-    };
-    let address_prefix = constant(
-        "address_prefix",
-        raw.address_prefix.as_ref().map(|t| t.0.as_str()),
-        net.address_prefix,
-    )?;
-    let core_symbol = constant(
-        "core_symbol",
-        raw.core_symbol.as_ref().map(|t| t.0.as_str()),
-        net.core_symbol,
-    )?;
-    let interval = at_least(
-        format!("{at}.block_interval"),
-        span(raw.block_interval, net.block_interval),
-        Duration::from_millis(100),
-        "no supported chain is faster",
-    )?;
-    if interval > Duration::from_secs(60) {
-        return Err(ConfigError::rule(
-            format!("{at}.block_interval"),
-            format!(
-                "{} is longer than 1m: no supported chain is that slow",
-                shown(interval)
-            ),
-        ));
-    }
-    Ok(ChainSpec {
-        name,
-        protocol,
-        chain_id,
-        address_prefix,
-        core_symbol,
-        block_interval: i64::try_from(interval.as_millis()).unwrap_or(i64::MAX),
-    })
-}
-
-fn poll_interval(
-    cx: &mut Checking<'_>,
-    at: &str,
-    raw: &RawChain,
-    interval: Duration,
-) -> Result<Duration, ConfigError> {
-    let devnet = interval < defaults::DEVNET_BELOW;
-    let floor = if devnet {
-        defaults::POLL_FLOOR_DEVNET
-    } else {
-        defaults::POLL_FLOOR
-    };
-    let poll = match raw.poll_interval {
-        None => Duration::from_millis(u64::try_from(interval.as_millis() / 3).unwrap_or(u64::MAX))
-            .max(floor),
-        Some(poll) => at_least(
-            format!("{at}.poll_interval"),
-            poll.0,
-            floor,
-            "endpoints are shared machines",
-        )?,
-    };
-    if poll > Duration::from_secs(60) {
-        return Err(ConfigError::rule(
-            format!("{at}.poll_interval"),
-            format!(
-                "{} is longer than 1m: misses would go unnoticed",
-                shown(poll)
-            ),
-        ));
-    }
-    if poll < defaults::POLL_FLOOR {
-        cx.warn(format!(
-            "{at}.poll_interval: every {} is for devnets of your own, public endpoints will refuse it",
-            shown(poll)
-        ));
-    }
-    Ok(poll)
 }
 
 fn endpoints(

@@ -1,6 +1,8 @@
 //! Rules between fields: raw shapes → [`Config`], or the first broken rule with the path of its field. Pure.
 
+mod authority;
 mod chains;
+mod network;
 mod producers;
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Rules for `producers`: keys, nodes, authority, what happens when no standby is left. Pure.
+//! Rules for `producers`: keys, nodes, what happens when no standby is left. Pure.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,12 @@ use crate::keys::PublicKey;
 use super::super::defaults;
 use super::super::error::ConfigError;
 use super::super::model::{
-    AuthorityConfig, ChainConfig, DisableWhen, EndpointConfig, KeyConfig, ProducerConfig,
-    WhenExhausted,
+    ChainConfig, DisableWhen, EndpointConfig, KeyConfig, ProducerConfig, WhenExhausted,
 };
-use super::super::raw::{RawAuthority, RawKey, RawProducer};
+use super::super::raw::{RawKey, RawProducer};
 use super::super::scalars::looks_secret;
 use super::super::url;
-use super::{Checking, at_least, chains, flag, shown, span, unique, whole};
+use super::{Checking, at_least, authority, chains, flag, shown, span, unique, whole};
 
 pub(super) fn producers(
     cx: &mut Checking<'_>,
@@ -35,7 +34,7 @@ pub(super) fn producers(
                 ),
             ));
         };
-        account(&format!("{at}.name"), &one.name.0)?;
+        account(&format!("{at}.name"), &one.name.0, chain.spec.protocol)?;
         let full = format!("{}/{}", chain.spec.name, one.name.0);
         unique(&mut seen, format!("{at}.name"), &full, "the producer")?;
         out.push(producer(cx, &at, &full, one, chain)?);
@@ -43,10 +42,19 @@ pub(super) fn producers(
     Ok(out)
 }
 
-/// Account names of the Graphene family: 3 to 16 of a-z, 0-9, `-` and `.`, beginning with a letter.
-fn account(field: &str, name: &str) -> Result<(), ConfigError> {
+/// Account names of the Graphene family: 3 to 16 of a-z, 0-9, `-` and `.`, beginning with a letter; on BitShares up to 63
+/// and never an object id. Antelope's: see [`authority::name`].
+fn account(field: &str, name: &str, protocol: Protocol) -> Result<(), ConfigError> {
+    if protocol == Protocol::Antelope {
+        return authority::name(field, name, "an account name");
+    }
+    let longest = if protocol == Protocol::BitShares {
+        63
+    } else {
+        16
+    };
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    if (3..=16).contains(&name.len())
+    if (3..=longest).contains(&name.len())
         && name.bytes().all(fits)
         && name.starts_with(|c: char| c.is_ascii_lowercase())
     {
@@ -54,7 +62,9 @@ fn account(field: &str, name: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::rule(
         field,
-        "is no account name: 3 to 16 of a-z, 0-9, `-` and `.`, beginning with a letter (without `@`)",
+        format!(
+            "is no account name: 3 to {longest} of a-z, 0-9, `-` and `.`, beginning with a letter (without `@`)"
+        ),
     ))
 }
 
@@ -66,7 +76,13 @@ fn producer(
     chain: &ChainConfig,
 ) -> Result<ProducerConfig, ConfigError> {
     let keys = keys(cx, at, full, raw.keys.unwrap_or_default(), chain)?;
-    let authority = authority(cx, at, raw.authority.unwrap_or_default(), chain)?;
+    let authority = authority::authority(
+        cx,
+        at,
+        &raw.name.0,
+        raw.authority.unwrap_or_default(),
+        chain,
+    )?;
     if keys.is_empty() && !authority.is_empty() {
         return Err(ConfigError::rule(
             format!("{at}.authority"),
@@ -82,6 +98,12 @@ fn producer(
         return Err(ConfigError::rule(
             format!("{at}.when_exhausted"),
             "disable needs the producer's keys; without them it is only watched",
+        ));
+    }
+    if when_exhausted == WhenExhausted::Disable && chain.spec.protocol == Protocol::BitShares {
+        return Err(ConfigError::rule(
+            format!("{at}.when_exhausted"),
+            "disable does nothing for the network here: BitShares schedules by votes, so a witness with the null key stays scheduled and misses; only its voters can take it out: use hold",
         ));
     }
     if when_exhausted == WhenExhausted::Disable && !can_reenable && !reenable_manual {
@@ -188,6 +210,10 @@ fn keys(
                 "is no point of the curve, so no private key can belong to it; copy the key again",
             ));
         }
+        let finalizer_key = one
+            .finalizer_key
+            .map(|text| authority::finalizer_key(&at, text.0, chain.spec.protocol, &out))
+            .transpose()?;
         if let Some(first) = out.iter().position(|k| k.signing_key == signing_key) {
             return Err(ConfigError::rule(
                 field,
@@ -217,7 +243,15 @@ fn keys(
             signing_key,
             node,
             assume_ready,
+            finalizer_key,
         });
+    }
+    let with = out.iter().filter(|k| k.finalizer_key.is_some()).count();
+    if with > 0 && with < out.len() {
+        return Err(ConfigError::rule(
+            format!("{at}.keys"),
+            "some keys have a finalizer_key and some have none: a switch to one without would leave the finalizer key of the old host active; give every key its own, or none",
+        ));
     }
     Ok(out)
 }
@@ -238,70 +272,4 @@ fn node_url(
         return Ok(same.clone());
     }
     chains::one_url(at, "node", text, allow_insecure)
-}
-
-fn authority(
-    cx: &mut Checking<'_>,
-    at: &str,
-    raw: Vec<RawAuthority>,
-    chain: &ChainConfig,
-) -> Result<Vec<AuthorityConfig>, ConfigError> {
-    let protocol = chain.spec.protocol;
-    let mut out: Vec<AuthorityConfig> = Vec::new();
-    for (i, one) in raw.into_iter().enumerate() {
-        let at = format!("{at}.authority[{i}]");
-        let method = one.method.0;
-        let fits = match method {
-            Method::WitnessSetProperties => {
-                matches!(protocol, Protocol::Steem | Protocol::Hive | Protocol::Blurt)
-            }
-            Method::WitnessUpdate => protocol != Protocol::Antelope,
-            Method::Regproducer => protocol == Protocol::Antelope,
-        };
-        if !fits {
-            let usable = match protocol {
-                Protocol::Antelope => "regproducer",
-                Protocol::Golos | Protocol::BitShares => "witness_update",
-                _ => "witness_set_properties or witness_update",
-            };
-            return Err(ConfigError::rule(
-                format!("{at}.method"),
-                format!("does not exist on {protocol}: use {usable}"),
-            ));
-        }
-        if one.permission.is_some() && protocol != Protocol::Antelope {
-            return Err(ConfigError::rule(
-                format!("{at}.permission"),
-                format!("is a thing of Antelope chains; {protocol} has none, remove it"),
-            ));
-        }
-        if one.key_files.is_empty() {
-            return Err(ConfigError::rule(
-                format!("{at}.key_files"),
-                "the list is empty; name the files with the private keys (slotkeeper keys import makes one)",
-            ));
-        }
-        if out.iter().any(|a| a.method == method) {
-            return Err(ConfigError::rule(
-                format!("{at}.method"),
-                "stands in this authority list twice: put all its key_files into one entry",
-            ));
-        }
-        let mut files = BTreeSet::new();
-        for (j, file) in one.key_files.iter().enumerate() {
-            if !files.insert(file.0.as_str()) {
-                return Err(ConfigError::rule(
-                    format!("{at}.key_files[{j}]"),
-                    "is listed twice",
-                ));
-            }
-        }
-        out.push(AuthorityConfig {
-            method,
-            key_files: one.key_files.iter().map(|f| cx.path(f)).collect(),
-            passphrase_file: cx.path_of(one.passphrase_file),
-            permission: one.permission.map(|p| p.0),
-        });
-    }
-    Ok(out)
 }
