@@ -6,7 +6,8 @@
 //! | [`package`] | where the programs and contracts are |
 //! | [`network`] | the nodes as processes: start, crash, sync anew |
 //! | `founding` | the transactions that turn an empty chain into one with a system contract and voted producers |
-//! | `keys` | test keys, by name |
+//! | [`keys`] | test keys, by name |
+//! | [`world`] | the network with slotkeeper, Prometheus and Alertmanager beside it |
 //!
 //! | node | produces |
 //! |---|---|
@@ -18,9 +19,11 @@ mod founding;
 pub mod keys;
 pub mod network;
 pub mod package;
+pub mod world;
 
 pub use network::Network;
 pub use package::Package;
+pub use world::{NodeosConfig, NodeosWorld};
 
 /// The producer that has two nodes.
 pub const PRODUCER: &str = "bpone";
