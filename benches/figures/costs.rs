@@ -89,7 +89,7 @@ fn ticks(blocks: usize) -> anyhow::Result<Vec<Figure>> {
             let memory = Memory {
                 identity: n == 0,
                 producers: witnesses(1..=PRODUCERS),
-                blocks: ledger.wanted(now),
+                blocks: ledger.wanted(now, true),
                 authorities: Vec::new(),
                 aliases: std::sync::Arc::default(),
             };

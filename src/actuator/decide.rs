@@ -122,6 +122,7 @@ pub fn decide(facts: &Facts) -> Plan {
             reason,
             interlocks: verdicts,
             target: choice.target,
+            view: facts.view.as_ref().ok().map(|v| (v.head, v.head_time)),
         },
         next,
     }

@@ -7,7 +7,7 @@ use super::types::{Cause, Request};
 use crate::clock::Millis;
 use crate::config::{DisableWhen, WhenExhausted};
 use crate::keys::PublicKey;
-use crate::watch::{Fault, Readiness};
+use crate::watch::{Fault, OthersSince, Readiness};
 
 /// The input of one decision.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Facts {
     pub no_ready_standby_since: Option<Millis>,
     /// Share of slots the other producers filled over two rounds.
     pub others_participation: Option<f64>,
+    /// Which of them still produce since the producer's current run of misses began.
+    pub others_since_run: Option<OthersSince>,
     /// The attempt under way.
     pub attempt: Option<Underway>,
     /// Chain time at which the key last changed hands (our own effective switch, or an adopted change).
@@ -106,6 +108,8 @@ pub struct Arm {
 pub struct Seen {
     /// When its answers were complete, local clock.
     pub observed_at: Millis,
+    /// Head block.
+    pub head: u64,
     /// Head time.
     pub head_time: Millis,
     /// Providers that share it, and how many must.

@@ -10,7 +10,7 @@ use crate::chain::Method;
 use crate::clock::Millis;
 use crate::config::{DisableWhen, WhenExhausted};
 use crate::keys::PublicKey;
-use crate::watch::{Fault, FaultClause, Readiness};
+use crate::watch::{Fault, FaultClause, OthersSince, Readiness};
 
 pub(super) const NOW: Millis = 1_800_000_000_000;
 
@@ -77,6 +77,7 @@ pub(super) fn facts(cause: Cause) -> Facts {
         silence: None,
         view: Ok(Seen {
             observed_at: NOW - 500,
+            head: 1_000,
             head_time: NOW - 1_000,
             agreeing: (2, 2),
             registered: Some(key(1)),
@@ -92,6 +93,10 @@ pub(super) fn facts(cause: Cause) -> Facts {
         consecutive_missed: 2,
         no_ready_standby_since: None,
         others_participation: Some(0.99),
+        others_since_run: Some(OthersSince {
+            producing: 20,
+            of: 20,
+        }),
         attempt: None,
         last_switch: None,
         switches_spent: 0,

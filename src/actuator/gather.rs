@@ -64,6 +64,7 @@ pub(super) fn gather(
         consecutive_missed: watched.map_or(0, |w| w.consecutive_missed),
         no_ready_standby_since: watched.and_then(|w| w.no_ready_standby_since),
         others_participation: watched.and_then(|w| w.others_participation),
+        others_since_run: watched.and_then(|w| w.others_since_run),
         attempt: book.open_attempt(&key).map(|a| Underway {
             id: a.id.clone(),
             to: a.sealed.change.to,
@@ -88,6 +89,7 @@ fn see(snapshot: &Snapshot, producer: &str) -> Result<Seen, String> {
     let state = agreed.and_then(|a| a.state.as_ref());
     Ok(Seen {
         observed_at: view.observed_at,
+        head: view.head.num,
         head_time: view.head.time,
         agreeing: (view.agreeing, snapshot.quorum),
         registered: state.map(|s| s.registered_key),

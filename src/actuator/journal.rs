@@ -51,6 +51,9 @@ pub struct DecisionRecord {
     pub reason: String,
     /// Every interlock's verdict.
     pub interlocks: Vec<InterlockVerdict>,
+    /// The agreed view it was taken on; `None` when the endpoints did not agree.
+    #[serde(default)]
+    pub view: Option<DecidedOn>,
     /// The attempt this decision started.
     pub attempt: Option<AttemptBrief>,
     /// What a rehearsal built (txid, signer), or what went wrong after the interlocks passed.
@@ -59,6 +62,15 @@ pub struct DecisionRecord {
     /// What somebody with the active key would have to sign, where no key at hand can: see `offline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<serde_json::Value>,
+}
+
+/// The agreed view of a decision, by its head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedOn {
+    /// Number of the head block.
+    pub head: u64,
+    /// Chain time of it, RFC 3339 UTC with milliseconds.
+    pub head_time: String,
 }
 
 /// An attempt in one line.

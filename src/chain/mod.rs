@@ -3,6 +3,7 @@
 //!
 //! Adding a chain: its own file(s) here, one line in [`open`], and its vectors.
 
+pub mod antelope;
 pub mod graphene;
 mod protocol;
 mod types;
@@ -277,11 +278,12 @@ pub fn open(spec: ChainSpec) -> Result<Arc<dyn Chain>, UnsupportedProtocol> {
         Protocol::Steem | Protocol::Hive | Protocol::Blurt => {
             Ok(Arc::new(graphene::steem::Steem::new(spec)))
         }
+        Protocol::Antelope => Ok(Arc::new(antelope::Antelope::new(spec))),
         other => Err(UnsupportedProtocol(other)),
     }
 }
 
 /// This build does not speak the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("protocol {0} is not supported by this version: use steem, hive or blurt")]
+#[error("protocol {0} is not supported by this version: use steem, hive, blurt or antelope")]
 pub struct UnsupportedProtocol(pub Protocol);

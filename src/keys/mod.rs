@@ -9,12 +9,14 @@ mod secret;
 mod serde;
 mod signature;
 mod text;
+mod typed;
 
 pub use file as key_file;
 pub use public::PublicKey;
 pub use secret::SecretKey;
 pub use signature::Signature;
 pub use text::KeyError;
+pub use typed::TypedKey;
 
 /// What is mixed into the deterministic nonce, so that attempt after attempt gives another signature until one is
 /// canonical. Each chain family's reference libraries do it differently; following them keeps signatures

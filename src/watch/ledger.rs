@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::rounds::Rounds;
 use self::slots::{Outcomes, Shares, SlotClock, SlotRecord};
 use self::track::Track;
-use super::{ChainSlots, KeyCounts};
+use super::{ChainSlots, KeyCounts, OthersSince};
 use crate::chain::{Block, BlockId, BlockRef};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
@@ -33,12 +33,10 @@ pub use self::rows::RowError;
 
 /// Blocks asked for per tick at most.
 const BATCH: u64 = 45;
-/// … but what is behind a fresh view and not more than this is asked for at once: ten minutes without a quorum are 200
+/// … but what is behind the view of the last tick and not more than this is asked for at once: ten minutes without a quorum are 200
 /// blocks, and a switch that waits for them must not wait for five ticks more. Longer gaps close by [`BATCH`], so that
 /// no endpoint is asked for so much again and again.
 const CATCH_UP: u64 = 240;
-/// A view is fresh for so many intervals.
-const VIEWED: Millis = 3;
 /// Reversible blocks remembered when finality stalls; deeper forks restart the ledger at the irreversible block.
 const RECENT_KEPT: usize = 256;
 /// Views without the next block, while behind, before the span is given up: no endpoint has those blocks.
@@ -178,6 +176,8 @@ pub struct Figures {
     pub scheduled: bool,
     /// Participation of the others over two rounds.
     pub others_participation: Option<f64>,
+    /// Which of the others still produce since `run` began.
+    pub others_since_run: Option<OthersSince>,
 }
 
 /// Dirty rows, to be saved in one transaction.
@@ -257,9 +257,10 @@ impl Ledger {
         applied
     }
 
-    /// Block numbers worth asking every endpoint for in the next tick (`now`: local clock).
+    /// Block numbers worth asking every endpoint for in the next tick (`now`: local clock; `viewed`: the last tick brought
+    /// an agreed view).
     #[must_use]
-    pub fn wanted(&self, now: Millis) -> Vec<u64> {
+    pub fn wanted(&self, now: Millis, viewed: bool) -> Vec<u64> {
         let since = now.saturating_sub(self.now.observed_at).max(0);
         let fresh = since
             .checked_div(self.rules.interval.max(1))
@@ -285,7 +286,6 @@ impl Ledger {
         // Right after a restart the head is not known: what is beyond it comes back as absent.
         let last = self.now.head.as_ref().map_or(most, |head| {
             let all = head.num.saturating_add(fresh);
-            let viewed = since <= self.rules.interval.saturating_mul(VIEWED);
             if viewed && all < from.saturating_add(CATCH_UP) {
                 all
             } else {
@@ -353,6 +353,11 @@ impl Ledger {
         let empty = Track::default();
         let track = self.tracks.get(producer).unwrap_or(&empty);
         let tenure = track.tenure(self.window_start(), self.state.unknown_until);
+        let others_since_run = tenure.run.first().and_then(|time| {
+            let since = self.now.clock?.slot_of(*time)?;
+            let outcomes = &self.state.outcomes;
+            outcomes.others_since(since, producer, self.state.rounds.usual_slots())
+        });
         Figures {
             keys: track.key_counts().collect(),
             retracted: track.retracted,
@@ -371,6 +376,7 @@ impl Ledger {
             },
             scheduled: self.now.scheduled.contains(producer),
             others_participation: self.now.shares.as_ref().and_then(|s| s.without(producer)),
+            others_since_run,
         }
     }
 

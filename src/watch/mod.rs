@@ -25,7 +25,8 @@ pub use ledger::{Ledger, LedgerRules};
 #[cfg(test)]
 pub(crate) use picture::blank;
 pub use snapshot::{
-    ChainSlots, Fault, FaultClause, KeyCounts, NodeHealth, ProducerSnapshot, Readiness, Snapshot,
+    ChainSlots, Fault, FaultClause, KeyCounts, NodeHealth, OthersSince, ProducerSnapshot,
+    Readiness, Snapshot,
 };
 pub use store::{LedgerStore, StoreError, StoreFuture};
 pub use watcher::Watcher;

@@ -26,6 +26,7 @@ pub(crate) fn blank() -> ProducerSnapshot {
         fault: Fault::Unknown,
         fault_since: None,
         others_participation: None,
+        others_since_run: None,
         nodes: Default::default(),
         ready: Default::default(),
         no_ready_standby_since: None,
@@ -83,6 +84,7 @@ pub(super) fn take_figures(
     picture.next_slot = figures.next_slot;
     picture.scheduled = figures.scheduled;
     picture.others_participation = figures.others_participation;
+    picture.others_since_run = figures.others_since_run;
     picture.keys = figures.keys;
 }
 

@@ -85,6 +85,9 @@ pub struct ProducerSnapshot {
     /// Participation over the last two rounds without this producer; `None` when the ledger is shorter, and for
     /// producers without keys.
     pub others_participation: Option<f64>,
+    /// Which other producers still produce since its current run of misses began; `None` without such a run, before any
+    /// of them had a slot since, and for producers without keys.
+    pub others_since_run: Option<OthersSince>,
     /// Health of the node of each configured key that has one.
     pub nodes: BTreeMap<PublicKey, NodeHealth>,
     /// Readiness of each configured key as a switch target.
@@ -95,6 +98,16 @@ pub struct ProducerSnapshot {
     pub active_keys: Option<Vec<PublicKey>>,
     /// Blocks of two ids seen at one slot signed by this producer (sufficient sign of a copied key).
     pub conflicting_blocks: u64,
+}
+
+/// The other producers since a run of misses began, each by its newest slot since then (of the last two rounds): one
+/// voice each, so that no order of a small schedule makes a few of them look like many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OthersSince {
+    /// Of those, how many filled it.
+    pub producing: u32,
+    /// Others that had a slot since; never 0.
+    pub of: u32,
 }
 
 /// Counts of one key.
@@ -150,6 +163,16 @@ pub enum Readiness {
     NotReady(String),
     /// Its probe has not answered yet.
     Unknown,
+}
+
+// === impl OthersSince ===
+
+impl OthersSince {
+    /// The share that produces, 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        f64::from(self.producing) / f64::from(self.of.max(1))
+    }
 }
 
 // === impl Snapshot ===

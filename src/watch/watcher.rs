@@ -252,7 +252,7 @@ impl Watcher {
         Memory {
             identity,
             producers: self.rotation.next(always, &others, self.plan.poll),
-            blocks: self.ledger.wanted(now),
+            blocks: self.ledger.wanted(now, self.agreement.is_ok()),
             authorities,
             aliases: Arc::default(),
         }
@@ -288,8 +288,9 @@ impl Watcher {
                 .get(&name)
                 .is_some_and(|p| !p.keys.is_empty());
             if !kept && !figures.scheduled {
-                // It would change with every block for each of thousands.
+                // They would change with every block for each of thousands.
                 figures.others_participation = None;
+                figures.others_since_run = None;
             }
             let old = self.pictures.remove(&name);
             let mut next = old.map_or_else(picture::blank, Arc::unwrap_or_clone);

@@ -182,6 +182,7 @@ pub(crate) fn producer_snapshot(registered: PublicKey, standby: PublicKey) -> Pr
         fault: Fault::No,
         fault_since: None,
         others_participation: Some(0.98),
+        others_since_run: None,
         nodes: BTreeMap::from([
             (
                 registered,

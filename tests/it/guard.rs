@@ -211,7 +211,14 @@ async fn fallback_does_not_act_while_requests_come() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(rig.switches().is_empty());
-    let decisions = rig.get("/api/v1/decisions").await;
+    let decisions = loop {
+        let answer = rig.get("/api/v1/decisions").await;
+        if answer["decisions"].get(0).is_some() {
+            break answer;
+        }
+        assert!(watch.elapsed() < PATIENCE, "never decided: {answer}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert_eq!(
         decisions["decisions"][0]["reason"], "alert_not_active",
         "{decisions}"

@@ -35,6 +35,7 @@ mod twice;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;
+mod vectors_antelope;
 mod watcher;
 mod web;
 mod web_metrics;

@@ -155,7 +155,7 @@ impl Recording {
             let memory = Memory {
                 identity: false,
                 producers: vec![self.watched()],
-                blocks: ledger.wanted(now),
+                blocks: ledger.wanted(now, true),
                 authorities: vec![],
                 aliases: std::sync::Arc::default(),
             };
@@ -504,6 +504,7 @@ fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Und
         silence: None,
         view: Ok(facts::Seen {
             observed_at: tick.view.observed_at,
+            head: tick.view.head.num,
             head_time: tick.view.head.time,
             agreeing: (tick.view.agreeing, 1),
             registered,
@@ -519,6 +520,7 @@ fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Und
         consecutive_missed: 2,
         no_ready_standby_since: None,
         others_participation: Some(1.0),
+        others_since_run: None,
         attempt,
         last_switch: None,
         switches_spent: 0,

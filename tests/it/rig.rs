@@ -39,6 +39,8 @@ pub(crate) struct RigConfig {
     pub(crate) signing_only: bool,
     /// Only the active key and `witness_update`, no signing key's secret.
     pub(crate) active_only: bool,
+    /// YAML added to the chain, such as `hard_timeout: 10s`, one line each.
+    pub(crate) chain_extra: Vec<&'static str>,
     /// YAML appended at top level: guard, heartbeats, fault …
     pub(crate) extra: String,
     /// Body of `actuator: {…}`.
@@ -63,6 +65,7 @@ impl Default for RigConfig {
             probed: true,
             signing_only: false,
             active_only: false,
+            chain_extra: Vec::new(),
             extra: "guard: {mode: always}".into(),
             actuator: "armed: true".into(),
             producer_extra: String::new(),
@@ -196,6 +199,11 @@ impl Rig {
         let quorum = c
             .quorum
             .map_or(String::new(), |q| format!("    quorum: {q}\n"));
+        let chain_extra: String = c
+            .chain_extra
+            .iter()
+            .map(|line| format!("    {line}\n"))
+            .collect();
         let signing = format!(
             "      - {{method: witness_set_properties, key_files: [{}]}}\n",
             files.join(", ")
@@ -211,7 +219,7 @@ impl Rig {
              control: {{listen: \"127.0.0.1:{}\", token_file: control.token}}\n\
              state_file: slotkeeper.db\n\
              chains:\n  - name: devnet\n    protocol: {}\n    chain_id: \"{}\"\n    address_prefix: TST\n    \
-             core_symbol: TESTS\n    block_interval: {}ms\n    poll_interval: {}ms\n{quorum}    endpoints:\n{endpoints}\
+             core_symbol: TESTS\n    block_interval: {}ms\n    poll_interval: {}ms\n{quorum}{chain_extra}    endpoints:\n{endpoints}\
              producers:\n  - chain: devnet\n    name: {ALICE}\n    keys:\n{keys}    authority:\n{authority}{}\
              actuator: {{{}}}\n{}\n",
             c.ports.0,

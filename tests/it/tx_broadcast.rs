@@ -121,7 +121,7 @@ async fn bad_input_is_told_and_nothing_is_sent() {
         let text = String::from_utf8_lossy(&out.stderr);
         assert!(text.contains(words), "{text}");
     }
-    for protocol in ["golos", "bitshares", "antelope"] {
+    for protocol in ["golos", "bitshares"] {
         let args = [
             "tx",
             "broadcast",

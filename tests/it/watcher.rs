@@ -19,7 +19,7 @@ use crate::fixtures;
 const INTERVAL_MS: u64 = 200;
 const POLL: Duration = Duration::from_millis(70);
 /// Nothing here takes so long; it only ends a test that would hang.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// A state file in memory that can be made to fail.
 #[derive(Default)]

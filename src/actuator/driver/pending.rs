@@ -15,7 +15,9 @@ use crate::actuator::crash;
 use crate::actuator::decide::{Order, Plan, Step, decide};
 use crate::actuator::gather::gather;
 use crate::actuator::handle::name;
-use crate::actuator::journal::{DecisionRecord, Entry, EventRecord, JournalError, RequestStatus};
+use crate::actuator::journal::{
+    DecidedOn, DecisionRecord, Entry, EventRecord, JournalError, RequestStatus,
+};
 use crate::actuator::offline::unsigned;
 use crate::actuator::sign::sign;
 use crate::actuator::types::{Cause, Check, Decision, Reason, Request, Stage, Verdict};
@@ -338,6 +340,10 @@ impl Driver {
             verdict: decision.verdict.as_str().into(),
             reason: decision.reason.as_str().into(),
             interlocks: decision.interlocks.clone(),
+            view: decision.view.map(|(head, time)| DecidedOn {
+                head,
+                head_time: rfc3339(time),
+            }),
             attempt: None,
             note,
             unsigned: None,

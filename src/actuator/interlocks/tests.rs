@@ -8,7 +8,7 @@ use crate::actuator::fixture::{NOW, facts, key, rules, view};
 use crate::actuator::types::{Action, Cause, Stage};
 use crate::chain::Method;
 use crate::keys::PublicKey;
-use crate::watch::{Fault, FaultClause, Readiness};
+use crate::watch::{Fault, FaultClause, OthersSince, Readiness};
 
 use Check::{Deny, Pass, Unknown};
 
@@ -36,6 +36,10 @@ fn active_key_only(f: &mut Facts) {
         keys: vec![key(9)],
         missing: vec![],
     }];
+}
+
+fn since(producing: u32, of: u32) -> Option<OthersSince> {
+    Some(OthersSince { producing, of })
 }
 
 #[rustfmt::skip] // a table
@@ -85,9 +89,15 @@ const CASES: &[(Reason, Check, &str, Change)] = &[
     (R::NotCorroborated, Unknown, "no view", |f| f.view = Err("x".into())),
     (R::LowParticipation, Pass, "others produce", |_| ()),
     (R::LowParticipation, Deny, "others miss", |f| f.others_participation = Some(0.66)),
-    (R::LowParticipation, Pass, "short ledger, node's figure good", |f| f.others_participation = None),
+    (R::LowParticipation, Pass, "short ledger, node's figure good", |f| { f.others_participation = None; f.others_since_run = None; }),
     (R::LowParticipation, Deny, "short ledger, node's figure bad", |f| { f.others_participation = None; view(f).participation = Some(0.5); }),
-    (R::LowParticipation, Pass, "no figure at all: with a warning", |f| { f.others_participation = None; view(f).participation = None; }),
+    (R::LowParticipation, Pass, "no figure at all: with a warning", |f| { f.others_participation = None; f.others_since_run = None; view(f).participation = None; }),
+    (R::LowParticipation, Pass, "no run of misses", |f| f.others_since_run = None),
+    (R::LowParticipation, Pass, "enough others since the first miss", |f| f.others_since_run = since(3, 4)),
+    (R::LowParticipation, Deny, "few others since the first miss, two rounds still good", |f| f.others_since_run = since(2, 4)),
+    (R::LowParticipation, Deny, "good since the first miss, two rounds bad", |f| f.others_participation = Some(0.5)),
+    (R::LowParticipation, Deny, "short ledger, few others since the first miss", |f| { f.others_participation = None; f.others_since_run = since(1, 3); }),
+    (R::LowParticipation, Deny, "no other figure, few others since the first miss", |f| { f.others_participation = None; view(f).participation = None; f.others_since_run = since(1, 3); }),
     (R::LowParticipation, Unknown, "no view", |f| f.view = Err("x".into())),
     (R::ChainHalted, Pass, "at the limit", |f| view(f).head_time = NOW - 30_000),
     (R::ChainHalted, Deny, "over", |f| view(f).head_time = NOW - 30_001),

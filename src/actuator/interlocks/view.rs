@@ -38,26 +38,45 @@ pub(super) fn stale_view(f: &Facts, _: &Choice) -> Said {
     })
 }
 
-/// The others' slots, not ours: our own outage must not look like the network's.
+/// The others' slots, not ours: our own outage must not look like the network's. And the others since our first miss:
+/// with a shuffled schedule three misses fit into fewer than two rounds, so that two rounds can still hold the slots
+/// from before an endpoint went astray on a fork of few.
 pub(super) fn low_participation(f: &Facts, _: &Choice) -> Said {
     with(f, |v, rules| {
-        let (share, whose) = match (f.others_participation, v.participation) {
-            (Some(share), _) => (share, "the other producers filled"),
-            (None, Some(share)) => (
+        let rounds = match (f.others_participation, v.participation) {
+            (Some(share), _) => Some((share, "the other producers filled")),
+            (None, Some(share)) => Some((
                 share,
                 "the ledger is shorter than two rounds; by the nodes' own figure",
-            ),
-            (None, None) => {
-                return pass(
-                    "warning: no participation figure is to be had (short ledger, silent nodes)",
-                );
-            }
+            )),
+            (None, None) => None,
+        }
+        .map(|(share, whose)| {
+            (
+                share,
+                format!("{whose} {:.0} % of the slots", share * 100.0),
+            )
+        });
+        let since = f.others_since_run.map(|others| {
+            let share = others.share();
+            let text = format!(
+                "since the first miss {} of {} other producers filled their newest slot ({:.0} %)",
+                others.producing,
+                others.of,
+                share * 100.0
+            );
+            (share, text)
+        });
+        let lowest = [rounds, since]
+            .into_iter()
+            .flatten()
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((share, what)) = lowest else {
+            return pass(
+                "warning: no participation figure is to be had (short ledger, silent nodes)",
+            );
         };
-        let text = format!(
-            "{whose} {:.0} % of the slots, {:.0} % needed",
-            share * 100.0,
-            rules.min_participation * 100.0
-        );
+        let text = format!("{what}, {:.0} % needed", rules.min_participation * 100.0);
         if share < rules.min_participation {
             deny(format!("trouble of the whole network: {text}"))
         } else {

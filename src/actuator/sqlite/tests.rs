@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actuator::fixture::{key, request};
+use crate::actuator::journal::DecidedOn;
 use crate::actuator::types::{Action, Cause, Stage};
 use crate::chain::{Change, Method, Sealed};
 
@@ -120,6 +121,10 @@ async fn everything_written_is_there_after_reopening() {
         verdict: "act".into(),
         reason: "ok".into(),
         interlocks: vec![],
+        view: Some(DecidedOn {
+            head: 7,
+            head_time: "2026-11-20T23:59:59.000Z".into(),
+        }),
         attempt: None,
         note: None,
         unsigned: None,

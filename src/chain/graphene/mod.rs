@@ -8,7 +8,7 @@ mod block;
 mod codec;
 mod dialect;
 pub mod faults;
-mod fields;
+pub(in crate::chain) mod fields;
 mod json;
 mod operation;
 mod read;

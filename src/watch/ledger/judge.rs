@@ -13,8 +13,6 @@ use crate::rpc::View;
 /// Longest gap between two blocks whose slots are judged one by one; beyond it (a chain that stood still for days) the
 /// slots count for the chain only.
 const LONGEST_GAP: u64 = 100_000;
-/// Round length to assume for participation until a schedule was read.
-const USUAL_ROUND: usize = 21;
 
 impl Ledger {
     /// Notes blocks that any single endpoint shows near the head, agreed or not: two ids at one slot by one producer
@@ -124,7 +122,7 @@ impl Ledger {
                 before: block.num,
             }));
         }
-        let round = self.state.rounds.round_slots().unwrap_or(USUAL_ROUND);
+        let round = self.state.rounds.usual_slots();
         let owners = self.state.rounds.owners(block, slot, gap);
         for (late, name) in owners.late {
             self.state.outcomes.name(late.slot, &name);
@@ -350,7 +348,7 @@ impl Ledger {
             }
         }
         if applied.judged > 0 || applied.reorg.is_some() || self.now.shares.is_none() {
-            let round = self.state.rounds.round_slots().unwrap_or(USUAL_ROUND);
+            let round = self.state.rounds.usual_slots();
             self.now.shares = self.state.outcomes.shares(round);
         }
     }

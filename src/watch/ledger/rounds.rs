@@ -10,6 +10,8 @@ use crate::clock::Millis;
 
 /// Schedules kept at most: rounds that a long backfill has yet to reach.
 const SCHEDULES_KEPT: usize = 128;
+/// Round length to assume for participation until a schedule was read.
+const USUAL_ROUND: usize = 21;
 
 /// Schedules and the round now being pieced together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,11 +96,13 @@ impl Rounds {
         found.next().is_none().then_some(first)
     }
 
-    /// Slots of one pass over the schedule, when any schedule is known.
-    pub(super) fn round_slots(&self) -> Option<usize> {
-        let s = self.newest()?;
-        let turn = usize::try_from(s.turn.max(1)).ok()?;
-        s.order.len().checked_mul(turn)
+    /// Slots of one pass over the schedule; until any is known, of the usual one.
+    pub(super) fn usual_slots(&self) -> usize {
+        let known = self.newest().and_then(|s| {
+            let turn = usize::try_from(s.turn.max(1)).ok()?;
+            s.order.len().checked_mul(turn)
+        });
+        known.unwrap_or(USUAL_ROUND)
     }
 
     /// Who had the slots `gap` (all missed) before `block`, which fills slot `slot`.

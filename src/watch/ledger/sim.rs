@@ -193,9 +193,14 @@ impl Sim {
 
     /// The view of one tick with what the ledger wants to see.
     pub(super) fn view(&self, ledger: &Ledger) -> View {
+        self.view_after(ledger, true)
+    }
+
+    /// [`Self::view`]; `viewed`: the tick before it brought one too.
+    pub(super) fn view_after(&self, ledger: &Ledger, viewed: bool) -> View {
         let head = self.head();
         let now = head.block.time + 500;
-        let wanted: BTreeSet<u64> = ledger.wanted(now).into_iter().collect();
+        let wanted: BTreeSet<u64> = ledger.wanted(now, viewed).into_iter().collect();
         let state = |key: PublicKey| ProducerState {
             registered_key: key,
             effective_key: key,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::BlockId;
 use crate::clock::Millis;
 use crate::keys::PublicKey;
+use crate::watch::OthersSince;
 
 /// Outcomes kept beyond two rounds, so that a fork of usual depth leaves two whole rounds standing.
 const SPARE_OUTCOMES: usize = 64;
@@ -190,6 +191,34 @@ impl Outcomes {
             }
         }
         Some(shares)
+    }
+
+    /// The others by their newest slot after `since`, within the last two rounds of `round` slots: what was produced
+    /// before a fork, or before an outage of everybody, says nothing about now. Slots without an owner are left out:
+    /// they may be the producer's own. `None` when no other had a slot.
+    pub(super) fn others_since(
+        &self,
+        since: u64,
+        producer: &str,
+        round: usize,
+    ) -> Option<OthersSince> {
+        let mut newest: BTreeMap<&str, bool> = BTreeMap::new();
+        for outcome in self.0.iter().rev().take(round.saturating_mul(2)) {
+            if outcome.slot <= since {
+                break;
+            }
+            match outcome.producer.as_deref() {
+                Some(name) if name != producer => {
+                    newest.entry(name).or_insert(outcome.produced);
+                }
+                _ => {}
+            }
+        }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        (!newest.is_empty()).then(|| OthersSince {
+            producing: count(newest.values().filter(|filled| **filled).count()),
+            of: count(newest.len()),
+        })
     }
 }
 

@@ -124,6 +124,104 @@ fn miss(sim: &mut Sim, ledger: &mut Ledger, producer: &str, misses: u32) {
 }
 
 #[test]
+fn ten_minutes_without_a_view_are_filled_in_by_the_second_view() {
+    let mut sim = Sim::new(ROUND);
+    let mut ledger = Ledger::new(rules());
+    sim.tick(&mut ledger);
+    for _ in 0..20 {
+        sim.produce(0, &[]);
+        sim.tick(&mut ledger);
+    }
+    for _ in 0..200 {
+        sim.produce(0, &[]);
+    }
+    ledger.apply(&sim.view_after(&ledger, false));
+    assert!(!ledger.slots().caught_up);
+    // However long the tick before took: up to its own head and two blocks on.
+    sim.produce(0, &[]);
+    sim.produce(0, &[]);
+    sim.tick(&mut ledger);
+    assert!(ledger.slots().caught_up);
+}
+
+/// The next block is by one of `able`: all slots before it are missed.
+fn produce_by(sim: &mut Sim, able: &[&str]) {
+    for missed in 0.. {
+        let mut probe = sim.clone();
+        probe.produce(missed, &[]);
+        if able.contains(&probe.head().block.producer.as_str()) {
+            *sim = probe;
+            return;
+        }
+    }
+}
+
+#[test]
+fn misses_on_a_fork_of_few_are_told_from_a_producers_own() {
+    let mut two_rounds_were_blind = false;
+    let pairs = [["p1", "p2"], ["p1", "p3"], ["p1", "p4"], ["p2", "p3"]];
+    // The fork begins at every place of a round, and after many shuffles.
+    for (start, few) in (10..60).flat_map(|start| pairs.map(|few| (start, few))) {
+        let mut sim = Sim::new(ROUND);
+        let mut ledger = Ledger::new(rules());
+        sim.tick(&mut ledger);
+        for _ in 0..start {
+            sim.produce(0, &[]);
+            sim.tick(&mut ledger);
+        }
+        assert_eq!(ledger.figures("p0").others_since_run, None);
+        loop {
+            produce_by(&mut sim, &few);
+            sim.tick(&mut ledger);
+            let figures = ledger.figures("p0");
+            if figures.consecutive >= 3 {
+                let others = figures.others_since_run.unwrap();
+                assert_eq!((others.producing, others.of), (2, 4), "{start}");
+                two_rounds_were_blind |= figures.others_participation.unwrap() >= 0.67;
+            }
+            if figures.consecutive >= 8 {
+                break;
+            }
+        }
+        // All come back but p0: a pass later the fault is its own.
+        loop {
+            produce_by(&mut sim, &["p1", "p2", "p3", "p4"]);
+            sim.tick(&mut ledger);
+            if ledger.figures("p0").consecutive >= 12 {
+                break;
+            }
+        }
+        let others = ledger.figures("p0").others_since_run.unwrap();
+        assert_eq!((others.producing, others.of), (4, 4), "{start}");
+    }
+    assert!(two_rounds_were_blind, "the table never shows why");
+}
+
+#[test]
+fn a_producer_that_fails_alone_has_all_others_from_its_first_miss_on() {
+    for start in 0..40 {
+        let mut sim = Sim::new(ROUND);
+        let mut ledger = Ledger::new(rules());
+        sim.tick(&mut ledger);
+        for _ in 0..start {
+            sim.produce(0, &[]);
+            sim.tick(&mut ledger);
+        }
+        for _ in 0..20 {
+            produce_by(&mut sim, &["p1", "p2", "p3", "p4"]);
+            sim.tick(&mut ledger);
+            let figures = ledger.figures("p0");
+            let others = figures.others_since_run;
+            assert_eq!(others.is_some(), figures.consecutive > 0, "{start}");
+            assert!(
+                others.is_none_or(|o| o.producing == o.of),
+                "{start}: {others:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_key_that_comes_back_starts_a_new_tenure() {
     let mut sim = Sim::new(ROUND);
     let mut ledger = Ledger::new(rules());

@@ -33,7 +33,7 @@ async fn settled(what: &str, mut done: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let done = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    let done = tokio::time::timeout(Duration::from_secs(90), waiting).await;
     assert!(done.is_ok(), "never: {what}");
 }
 
@@ -201,7 +201,7 @@ async fn a_person_who_returns_to_a_key_we_once_set_is_noticed() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let done = tokio::time::timeout(Duration::from_secs(20), counting).await;
+        let done = tokio::time::timeout(Duration::from_secs(90), counting).await;
         assert!(done.is_ok(), "not adopted {n} times");
     };
     world.with(|s| s.key = key(3));
@@ -324,7 +324,7 @@ async fn a_person_who_acts_while_the_disk_stalls_is_not_overruled() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), signed)
+    tokio::time::timeout(Duration::from_secs(90), signed)
         .await
         .unwrap();
     world.with(|s| s.key = PublicKey::NULL);

@@ -255,6 +255,7 @@ fn alice(s: &State, state: ProducerState) -> ProducerSnapshot {
         fault: s.fault,
         fault_since: None,
         others_participation: Some(1.0),
+        others_since_run: None,
         nodes: BTreeMap::new(),
         ready: s.ready.clone(),
         no_ready_standby_since: None,

@@ -28,7 +28,7 @@ pub(crate) fn client() -> reqwest::Client {
         .no_proxy()
         .pool_max_idle_per_host(0)
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(20))
+        .timeout(Duration::from_secs(90))
         .build()
         .unwrap()
 }

@@ -117,6 +117,7 @@ impl Desk for FakeDesk {
                     verdict: "wait".into(),
                     reason: "no_quorum".into(),
                     interlocks: vec![],
+                    view: None,
                     attempt: None,
                     note: None,
                     unsigned: None,
@@ -277,7 +278,7 @@ pub(super) async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), read)
+    tokio::time::timeout(Duration::from_secs(90), read)
         .await
         .expect("no end of the answer within 20 s");
     parse(&raw)
@@ -314,8 +315,8 @@ pub(super) async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
     let started = clock::Stopwatch::start();
     while !met().await {
         assert!(
-            started.elapsed() < Duration::from_secs(20),
-            "{what}: not within 20 s"
+            started.elapsed() < Duration::from_secs(90),
+            "{what}: not within 90 s"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -294,14 +294,14 @@ async fn events_stream_heads_and_what_the_actuator_does() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reading)
+    tokio::time::timeout(Duration::from_secs(90), reading)
         .await
         .unwrap();
     assert!(seen.contains("content-type: text/event-stream"), "{seen}");
     assert!(seen.contains("\"txid\":\"00ff\""), "{seen}");
     house.down().await;
     // The stream ends with the process.
-    tokio::time::timeout(Duration::from_secs(20), async {
+    tokio::time::timeout(Duration::from_secs(90), async {
         while !matches!(stream.read(&mut piece).await, Ok(0) | Err(_)) {}
     })
     .await

@@ -22,7 +22,7 @@ fn limits() -> Limits {
 async fn closed(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let mut piece = [0; 1024];
-    tokio::time::timeout(Duration::from_secs(20), async {
+    tokio::time::timeout(Duration::from_secs(90), async {
         while let Ok(n) = stream.read(&mut piece).await {
             if n == 0 {
                 break;
@@ -31,7 +31,7 @@ async fn closed(stream: &mut TcpStream) -> String {
         }
     })
     .await
-    .expect("still open after 20 s");
+    .expect("still open after 90 s");
     String::from_utf8_lossy(&all).into_owned()
 }
 
