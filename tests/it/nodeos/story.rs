@@ -1,0 +1,227 @@
+//! The whole path on a real chain, with real Prometheus and Alertmanager and the shipped rules: the primary dies,
+//! production moves to the standby, and comes back as planned. Real activations, so it takes minutes; nothing is timed.
+
+use serde_json::Value;
+use slotkeeper::demo::nodeos::{NodeosConfig, PERMISSION, PRODUCER};
+
+use super::scene::{Scene, key, package};
+use super::truth::{Slot, TURN};
+
+/// Where the counting of slotkeeper began: somewhere between these two blocks.
+struct Beginning {
+    before: u64,
+    after: u64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_primary_dies_production_moves_and_comes_back_as_planned() {
+    let Some(package) = package() else { return };
+    let config = NodeosConfig {
+        monitoring: true,
+        watch_only: false,
+        port_base: 0,
+    };
+    let mut scene = Scene::start(package, &config).await;
+    scene.read().await;
+    let before = scene.truth.head();
+    scene
+        .until("armed and able, both nodes ready", async |s| {
+            let status = s.status().await;
+            let keys = status["keys"].as_array().cloned().unwrap_or_default();
+            status["armed"] == true
+                && status["able"] == true
+                && keys.len() == 2
+                && keys.iter().all(|k| k["ready"] == true)
+        })
+        .await;
+    let beginning = Beginning {
+        before,
+        after: scene.truth.head(),
+    };
+
+    nothing_changes_by_a_rehearsal(&mut scene).await;
+    failover(&mut scene, &beginning).await;
+    back(&mut scene).await;
+    scene.world.stop().await;
+}
+
+/// B1 dies; what follows is held against the blocks.
+async fn failover(scene: &mut Scene, beginning: &Beginning) {
+    let registered = scene.truth.registrations_after(0).len();
+    let row = scene.row("H").await;
+    scene.world.network.crash("B1").await.expect("crash");
+    scene.note("B1 is dead");
+    let mut stages = Vec::new();
+    scene
+        .until("B2 has produced with key B", async |s| {
+            let status = s.status().await;
+            if let Some(stage) = status["attempt"]["stage"].as_str() {
+                if stages.last().is_none_or(|last| last != stage) {
+                    s.note(&format!("the attempt is {stage}"));
+                    stages.push(stage.to_owned());
+                }
+            }
+            s.truth.last_block(PRODUCER, &key("B")).is_some()
+        })
+        .await;
+    assert_eq!(scene.truth.effective_key(PRODUCER), Some(&*key("B")));
+
+    // A turn of B is judged, so every slot of A is.
+    scene
+        .until("a turn of key B is counted", async |s| {
+            s.counted("B").await.1 >= TURN
+        })
+        .await;
+    let (missed, produced) = scene.counted("A").await;
+    let (least, some) = scene
+        .truth
+        .figures(PRODUCER, &key("A"), beginning.after);
+    let (most, all) = scene
+        .truth
+        .figures(PRODUCER, &key("A"), beginning.before);
+    assert!(
+        (least..=most).contains(&missed),
+        "counted {missed} misses of A; the blocks say {least} to {most}"
+    );
+    assert!(
+        (some..=all).contains(&produced),
+        "counted {produced} blocks of A; there are {some} to {all}"
+    );
+    assert!(missed >= 2 * TURN, "several turns stayed empty: {missed}");
+    let page = scene.metrics().await;
+    assert!(
+        !page.contains("signing_key=\"unknown\""),
+        "nothing is unattributed"
+    );
+
+    // Exactly one registration: under the linked permission, with url and location as they were.
+    let registrations = scene.truth.registrations_after(0);
+    assert_eq!(registrations.len(), registered + 1, "{registrations:#?}");
+    let switch = registrations[registered];
+    assert_eq!(switch.action, "regproducer");
+    assert_eq!(switch.by, [format!("{PRODUCER}@{PERMISSION}")]);
+    assert_eq!(switch.data["producer_key"], *key("B"));
+    assert_eq!(switch.data["url"], row["url"]);
+    assert_eq!(switch.data["location"], row["location"]);
+    let now = scene.row("H").await;
+    assert_eq!((&now["url"], &now["location"]), (&row["url"], &row["location"]));
+    assert_eq!(now["producer_key"], *key("B"));
+
+    // It was the webhook that did it, and the journal says each stage.
+    let decisions = scene.get("/api/v1/decisions").await;
+    let acted: Vec<&Value> = decisions["decisions"]
+        .as_array()
+        .expect("list")
+        .iter()
+        .filter(|d| d["verdict"] == "act")
+        .collect();
+    assert_eq!(acted.len(), 1, "{decisions}");
+    assert_eq!(acted[0]["cause"], "webhook");
+    assert_eq!(acted[0]["attempt"]["txid"], *switch.txid);
+    stages_were_journaled(scene);
+    misses_were_until_the_schedule_changed(scene, switch_block(scene, registered));
+}
+
+/// Block of the registration that came after the first `registered` ones.
+fn switch_block(scene: &Scene, registered: usize) -> u64 {
+    scene.truth.registrations_after(0)[registered].block
+}
+
+fn stages_were_journaled(scene: &Scene) {
+    let journal = scene.journal();
+    let mut rest = journal.iter();
+    for kind in ["signed", "sent", "included", "proposed", "pending", "effective"] {
+        assert!(
+            rest.any(|seen| seen == kind),
+            "no {kind}, or not in order: {journal:?}"
+        );
+    }
+}
+
+/// The old key had to sign until the new schedule came: turns stayed empty after the switch was in a block.
+fn misses_were_until_the_schedule_changed(scene: &Scene, switched: u64) {
+    let after: Vec<Slot> = scene.truth.slots_after(switched);
+    let of = |role: &str| {
+        let key = key(role);
+        after
+            .iter()
+            .filter(move |s| s.producer == PRODUCER && s.key == key)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let (a, b) = (of("A"), of("B"));
+    assert!(!a.is_empty() && a.iter().all(|s| s.block.is_none()), "{a:?}");
+    assert!(b.iter().any(|s| s.block.is_some()), "{b:?}");
+    let last = a.last().map(|s| (s.number, s.version));
+    let first = b.first().map(|s| (s.number, s.version));
+    assert!(last < first, "{last:?} {first:?}");
+}
+
+/// Everything but the sending: the table stands as it stood, and no transaction reaches a block.
+async fn nothing_changes_by_a_rehearsal(scene: &mut Scene) {
+    scene.read().await;
+    let (from, row) = (scene.truth.head(), scene.row("H").await);
+    let ran = scene
+        .cli(&["producer", "rehearse", &format!("nodeos/{PRODUCER}")])
+        .await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.out.contains(&key("B")) && ran.out.contains("nothing was"),
+        "{ran:?}"
+    );
+    let seen = scene.truth.head();
+    scene
+        .until("eight more blocks", async |s| s.truth.head() >= seen + 8)
+        .await;
+    assert_eq!(scene.row("H").await["producer_key"], row["producer_key"]);
+    assert_eq!(scene.row("H").await["url"], row["url"]);
+    assert_eq!(scene.truth.transactions_after(from), 0);
+}
+
+/// B1 is back in sync; production returns to it by an operator's command. The counters of key B, whose whole life
+/// slotkeeper has seen, are then exactly the blocks'.
+async fn back(scene: &mut Scene) {
+    scene.world.network.restart("B1").await.expect("restart");
+    scene
+        .until("B1 is ready again, the attempt is over", async |s| {
+            let status = s.status().await;
+            status["keys"][0]["ready"] == true
+                && status["fault"] != true
+                && (status["attempt"].is_null() || status["attempt"]["stage"] == "irreversible")
+        })
+        .await;
+    let registered = scene.truth.registrations_after(0).len();
+    let row = scene.row("H").await;
+    let producer = format!("nodeos/{PRODUCER}");
+    let a = key("A");
+    let command = ["producer", "switchover", &producer, "--to", &a];
+    let mut ran = scene.cli(&command).await;
+    if ran.code != Some(0) && ran.err.contains("cooldown") {
+        let over = ["--override", "planned, and the cooldown is known"];
+        ran = scene.cli(&[&command[..], &over[..]].concat()).await;
+    }
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    scene.note(&format!("switched over: {}", ran.out.trim()));
+    scene
+        .until("B1 has produced with key A again", async |s| {
+            let last = s.truth.last_block(PRODUCER, &a);
+            last > s.truth.last_block(PRODUCER, &key("B"))
+        })
+        .await;
+    let (_, produced) = scene.counted("A").await;
+    scene
+        .until("a turn of key A is counted again", async |s| {
+            s.counted("A").await.1 >= produced + TURN
+        })
+        .await;
+    let counted = scene.counted("B").await;
+    assert_eq!(counted, scene.truth.figures(PRODUCER, &key("B"), 0));
+    assert_eq!(scene.truth.effective_key(PRODUCER), Some(&*a));
+    let registrations = scene.truth.registrations_after(0);
+    assert_eq!(registrations.len(), registered + 1, "{registrations:#?}");
+    let switch = registrations[registered];
+    assert_eq!(switch.by, [format!("{PRODUCER}@{PERMISSION}")]);
+    assert_eq!(switch.data["producer_key"], *a);
+    let now = scene.row("H").await;
+    assert_eq!((&now["url"], &now["location"]), (&row["url"], &row["location"]));
+}
