@@ -1,18 +1,18 @@
-//! One endpoint: calls in, replies out, within limits. Owns its HTTP clients, remembers whether it takes batches and
-//! how long it asked to be left alone. Knows JSON-RPC, but not what any reply means.
+//! One endpoint: calls in, replies out, within limits of time. Remembers whether it takes batches and how long it asked to
+//! be left alone. Knows neither bytes nor what any reply means.
 
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use reqwest::{Certificate, Url};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use reqwest::Certificate;
 
 use super::failure::failure;
-use super::jsonrpc::{self, Parsed};
-use super::redirect::is_loopback;
-use super::transport::{Facts, Kind, Transport};
+use super::transport::{Facts, Kind};
 use super::types::{EndpointError, RpcOutcome};
+use super::wire::{LANES, Wire};
 use crate::chain::{Call, Framing, Reply};
 use crate::clock::{Millis, Stopwatch};
 use crate::config::EndpointConfig;
@@ -28,13 +28,12 @@ const NO_EXPIRY: i64 = i64::MIN;
 
 /// One RPC URL.
 pub struct Endpoint {
-    url: Url,
     label: String,
     soft: Duration,
     hard: Duration,
     /// False once it refused a batch, or when the dialect has none.
     batches: AtomicBool,
-    transport: Transport,
+    wire: Wire,
     rest: Mutex<Option<Rest>>,
     certificate_expiry: AtomicI64,
 }
@@ -43,6 +42,12 @@ pub struct Endpoint {
 struct Rest {
     since: Stopwatch,
     length: Duration,
+}
+
+/// What came along with the answers of one ask.
+#[derive(Default)]
+struct Heard {
+    clock_offset: Option<Millis>,
 }
 
 /// A full set of replies, in the order of the calls.
@@ -84,35 +89,17 @@ impl Endpoint {
             label: config.label.clone(),
             problem,
         };
-        let url = Url::parse(&config.url).map_err(|e| problem(format!("no valid URL ({e})")))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback(&url) || config.allow_insecure => {}
-            "http" => {
-                return Err(problem(
-                    "http:// beyond this machine can be read and changed on the way: use https://, \
-                     or set allow_insecure: true"
-                        .into(),
-                ));
-            }
-            other => {
-                return Err(problem(format!(
-                    "{other}:// is neither https:// nor http://"
-                )));
-            }
-        }
         let roots = roots_pem
             .iter()
             .map(|pem| Certificate::from_pem(pem))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| problem("a root certificate is no PEM certificate".into()))?;
         Ok(Self {
-            url,
             label: config.label.clone(),
             soft: config.soft_timeout.min(config.hard_timeout),
             hard: config.hard_timeout,
             batches: AtomicBool::new(framing == Framing::JsonRpc { batches: true }),
-            transport: Transport::new(roots).map_err(problem)?,
+            wire: Wire::open(config, framing, roots).map_err(problem)?,
             rest: Mutex::new(None),
             certificate_expiry: AtomicI64::new(NO_EXPIRY),
         })
@@ -139,7 +126,7 @@ impl Endpoint {
     /// https, or this machine.
     #[must_use]
     pub fn is_secure(&self) -> bool {
-        self.url.scheme() == "https" || is_loopback(&self.url)
+        self.wire.is_secure()
     }
 
     /// Expiry of the certificate last seen, Unix seconds.
@@ -158,9 +145,25 @@ impl Endpoint {
     }
 
     /// Asks `calls` in order: one HTTP request where batches are taken (50 calls each), else one after another.
-    /// A proper JSON-RPC error is a [`Reply`]; everything else that goes wrong is an error. While it rests, the
+    /// A proper error of the node is a [`Reply`]; everything else that goes wrong is an error. While it rests, the
     /// answer is [`RpcOutcome::Skipped`] and nothing is sent.
     pub async fn ask(&self, calls: &[Call]) -> Result<Answers, EndpointError> {
+        self.ask_lanes(calls, &[], 1).await
+    }
+
+    /// Like [`Endpoint::ask`], but where there are no batches, eight calls are under way at once. Only the calls in `heads`
+    /// keep their place: each is asked alone, after the answers to all before it and before anything after it is sent. So a
+    /// state between two readings of the head was read between them.
+    pub async fn survey(&self, calls: &[Call], heads: &[Call]) -> Result<Answers, EndpointError> {
+        self.ask_lanes(calls, heads, LANES).await
+    }
+
+    async fn ask_lanes(
+        &self,
+        calls: &[Call],
+        heads: &[Call],
+        lanes: usize,
+    ) -> Result<Answers, EndpointError> {
         if let Some(left) = self.resting() {
             return Err(failure(
                 RpcOutcome::Skipped,
@@ -177,9 +180,10 @@ impl Endpoint {
         };
         let watch = Stopwatch::start();
         let limit = self.limit_of(requests);
-        let mut clock_offset = None;
-        let asked = tokio::time::timeout(limit, self.ask_all(calls, &mut clock_offset)).await;
+        let heard = Mutex::new(Heard::default());
+        let asked = tokio::time::timeout(limit, self.ask_all(calls, heads, lanes, &heard)).await;
         let replies = asked.unwrap_or_else(|_| Err(timed_out(limit)))?;
+        let clock_offset = lock(&heard).clock_offset;
         Ok(Answers {
             replies,
             latency: watch.elapsed(),
@@ -190,15 +194,14 @@ impl Endpoint {
     /// Sends one call once, over a fresh connection and whatever `Retry-After` said: a broadcast is worth one try,
     /// and is never repeated here.
     pub async fn send_once(&self, call: &Call) -> Result<Reply, EndpointError> {
-        let mut offset = None;
-        let sent = self.exchange(jsonrpc::single(call), Kind::Broadcast, &mut offset);
-        let body = tokio::time::timeout(self.hard, sent)
-            .await
-            .unwrap_or_else(|_| Err(timed_out(self.hard)))?;
-        let mut replies = into_replies(jsonrpc::parse_single(&body))?;
-        replies
-            .pop()
-            .ok_or_else(|| failure(RpcOutcome::Malformed, "no reply"))
+        let mut facts = Facts::default();
+        let sent = self.wire.one(call, Kind::Broadcast, &mut facts);
+        let sent = tokio::time::timeout(self.hard, sent).await;
+        self.take_in(
+            sent.unwrap_or_else(|_| Err(timed_out(self.hard))),
+            facts,
+            &Mutex::default(),
+        )
     }
 
     fn limit_of(&self, requests: usize) -> Duration {
@@ -209,79 +212,76 @@ impl Endpoint {
     async fn ask_all(
         &self,
         calls: &[Call],
-        offset: &mut Option<Millis>,
+        heads: &[Call],
+        lanes: usize,
+        heard: &Mutex<Heard>,
     ) -> Result<Vec<Reply>, EndpointError> {
         let mut replies = Vec::with_capacity(calls.len());
-        for chunk in calls.chunks(CHUNK) {
-            replies.extend(self.ask_chunk(chunk, offset).await?);
+        let mut left = calls;
+        let mut refused = false;
+        while left.len() > 1 && !refused && self.batches.load(Ordering::Relaxed) {
+            let (chunk, rest) = left.split_at(left.len().min(CHUNK));
+            match self.ask_batch(chunk, heard).await? {
+                Some(answered) => {
+                    replies.extend(answered);
+                    left = rest;
+                }
+                None => refused = true,
+            }
+        }
+        for stage in left.chunk_by(|a, b| !heads.contains(a) && !heads.contains(b)) {
+            let asked: Vec<_> = stage.iter().map(|call| self.ask_one(call, heard)).collect();
+            let mut answers = stream::iter(asked).buffered(lanes);
+            while let Some(reply) = answers.try_next().await? {
+                replies.push(reply);
+                // Only now is it sure that the endpoint works and it was the batch that it refused.
+                if refused {
+                    self.batches.store(false, Ordering::Relaxed);
+                }
+            }
         }
         Ok(replies)
     }
 
-    async fn ask_chunk(
+    async fn ask_batch(
         &self,
         calls: &[Call],
-        offset: &mut Option<Millis>,
-    ) -> Result<Vec<Reply>, EndpointError> {
-        if let [call] = calls {
-            return Ok(vec![self.ask_one(call, offset).await?]);
-        }
-        let mut refused = false;
-        if self.batches.load(Ordering::Relaxed) {
-            let body = self.read(jsonrpc::batch(calls), offset).await?;
-            match jsonrpc::parse_batch(&body, calls.len()) {
-                Parsed::NoBatches => refused = true,
-                other => return into_replies(other),
-            }
-        }
-        let mut replies = Vec::with_capacity(calls.len());
-        for call in calls {
-            replies.push(self.ask_one(call, offset).await?);
-            // Only now is it sure that the endpoint works and it was the batch that it refused.
-            if refused {
-                self.batches.store(false, Ordering::Relaxed);
-            }
-        }
-        Ok(replies)
-    }
-
-    async fn ask_one(
-        &self,
-        call: &Call,
-        offset: &mut Option<Millis>,
-    ) -> Result<Reply, EndpointError> {
-        let body = self.read(jsonrpc::single(call), offset).await?;
-        into_replies(jsonrpc::parse_single(&body))?
-            .pop()
-            .ok_or_else(|| failure(RpcOutcome::Malformed, "no reply"))
+        heard: &Mutex<Heard>,
+    ) -> Result<Option<Vec<Reply>>, EndpointError> {
+        let mut facts = Facts::default();
+        let asked = tokio::time::timeout(self.hard, self.wire.batch(calls, &mut facts)).await;
+        self.take_in(
+            asked.unwrap_or_else(|_| Err(timed_out(self.hard))),
+            facts,
+            heard,
+        )
     }
 
     /// One question within the hard limit.
-    async fn read(
-        &self,
-        body: Vec<u8>,
-        offset: &mut Option<Millis>,
-    ) -> Result<Vec<u8>, EndpointError> {
-        tokio::time::timeout(self.hard, self.exchange(body, Kind::Read, offset))
-            .await
-            .unwrap_or_else(|_| Err(timed_out(self.hard)))
+    async fn ask_one(&self, call: &Call, heard: &Mutex<Heard>) -> Result<Reply, EndpointError> {
+        let mut facts = Facts::default();
+        let asked = self.wire.one(call, Kind::Read, &mut facts);
+        let asked = tokio::time::timeout(self.hard, asked).await;
+        self.take_in(
+            asked.unwrap_or_else(|_| Err(timed_out(self.hard))),
+            facts,
+            heard,
+        )
     }
 
-    async fn exchange(
+    /// Remembers what came along with an answer.
+    fn take_in<T>(
         &self,
-        body: Vec<u8>,
-        kind: Kind,
-        offset: &mut Option<Millis>,
-    ) -> Result<Vec<u8>, EndpointError> {
-        let mut facts = Facts::default();
-        let received = self
-            .transport
-            .post(&self.url, &body, kind, &mut facts)
-            .await;
+        received: Result<T, EndpointError>,
+        facts: Facts,
+        heard: &Mutex<Heard>,
+    ) -> Result<T, EndpointError> {
         if let Some(expiry) = facts.certificate_expiry {
             self.certificate_expiry.store(expiry, Ordering::Relaxed);
         }
-        *offset = facts.clock_offset.or(*offset);
+        if facts.clock_offset.is_some() {
+            lock(heard).clock_offset = facts.clock_offset;
+        }
         if let (Err(error), Some(length)) = (&received, facts.retry_after)
             && matches!(
                 error.outcome,
@@ -303,14 +303,6 @@ impl fmt::Debug for Endpoint {
         f.debug_struct("Endpoint")
             .field("label", &self.label)
             .finish_non_exhaustive()
-    }
-}
-
-fn into_replies(parsed: Parsed) -> Result<Vec<Reply>, EndpointError> {
-    match parsed {
-        Parsed::Replies(replies) => Ok(replies),
-        Parsed::NoBatches => Err(failure(RpcOutcome::Malformed, "the reply is no batch")),
-        Parsed::Malformed(why) => Err(failure(RpcOutcome::Malformed, why)),
     }
 }
 

@@ -117,7 +117,12 @@ fn integer(value: &Value) -> Option<i64> {
 }
 
 fn not_json(error: &serde_json::Error, body: &[u8]) -> Parsed {
-    Parsed::Malformed(if body.is_empty() {
+    Parsed::Malformed(why_not_json(error, body))
+}
+
+/// What is wrong with a body that is no JSON.
+pub(super) fn why_not_json(error: &serde_json::Error, body: &[u8]) -> String {
+    if body.is_empty() {
         "the body is empty".into()
     } else if error.is_eof() {
         "the JSON is cut off".into()
@@ -133,7 +138,7 @@ fn not_json(error: &serde_json::Error, body: &[u8]) -> Parsed {
             error.line(),
             error.column()
         )
-    })
+    }
 }
 
 #[cfg(test)]

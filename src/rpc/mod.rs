@@ -6,8 +6,9 @@
 //! | `transport` | one POST within limits, redirects as POSTs |
 //! | `redirect` | where a redirected POST may go |
 //! | `failure` | error → bounded outcome |
-//! | `jsonrpc` | calls → body → replies |
-//! | `endpoint` | one RPC URL: batches, limits, `Retry-After` |
+//! | `jsonrpc`, `rest` | calls → body → replies, in either framing |
+//! | `wire` | one call to one URL in its framing |
+//! | `endpoint` | batches, calls under way at once, limits, `Retry-After` |
 //! | `burden` | how many blocks an endpoint can deliver in one answer |
 //! | `round` | when a round of questions is over |
 //! | `health`, `recall` | what is remembered of an endpoint, of the agreed view |
@@ -23,9 +24,11 @@ mod jsonrpc;
 mod pool;
 mod recall;
 mod redirect;
+mod rest;
 mod round;
 mod transport;
 mod types;
+mod wire;
 
 pub use endpoint::{Answers, Endpoint, EndpointSetupError};
 pub use pool::Pool;

@@ -16,12 +16,9 @@ use super::health::Health;
 use super::recall::Recall;
 use super::round::{self, Asked, Next};
 use super::types::{EndpointError, EndpointReport, EndpointStatus, RpcOutcome, View};
-use crate::chain::{Call, Chain, Memory, Observation, Reply};
+use crate::chain::{Call, Chain, Framing, Memory, Observation, Reply};
 use crate::clock::{Millis, Stopwatch, now_ms};
 use crate::config::ChainConfig;
-
-/// An earlier answer stands in for a silent endpoint for so many intervals at most.
-const CARRY_INTERVALS: Millis = 2;
 
 /// The endpoints of one chain.
 #[derive(Debug)]
@@ -54,6 +51,7 @@ impl Pool {
         config: &ChainConfig,
     ) -> Result<Arc<Self>, EndpointSetupError> {
         let framing = chain.framing();
+        let one_by_one = framing != Framing::JsonRpc { batches: true };
         let members = config
             .endpoints
             .iter()
@@ -63,7 +61,7 @@ impl Pool {
                     provider: one.provider.clone(),
                     health: Mutex::new(Health::new()),
                     busy: AtomicBool::new(false),
-                    burden: Burden::default(),
+                    burden: Burden::new(one_by_one.then_some(one.soft_timeout)),
                 }))
             })
             .collect::<Result<Vec<_>, EndpointSetupError>>()?;
@@ -76,6 +74,7 @@ impl Pool {
                     .map(|e| e.provider.clone())
                     .collect(),
                 interval_ms: config.spec.block_interval,
+                stale_ms: Rules::staleness(config.spec.block_interval, chain.turn()),
                 chain_id: Some(crate::hex::encode(&config.spec.chain_id)),
                 disputes: BTreeMap::new(),
             },
@@ -97,7 +96,7 @@ impl Pool {
     /// Asks every endpoint in parallel and returns when the round is over: all have answered; or a majority agrees and
     /// 30 ms have passed since; or every endpoint worth waiting for has answered or used up its soft limit. Requests
     /// still under way go on to their hard limit; their results go into the statuses, and stand in for a silent
-    /// endpoint in later rounds while they are at most two intervals old. One report per endpoint, in configured order.
+    /// endpoint in later rounds while they are at most [`Rules::stale_ms`] old. One report per endpoint, in configured order.
     pub async fn ask(&self, memory: &Memory) -> Vec<EndpointReport> {
         let watch = Stopwatch::start();
         let memory = self.with_common_height(memory);
@@ -219,7 +218,7 @@ impl Pool {
             .filter_map(|health| health.last.as_ref().map(|(seen, _)| seen))
             .collect();
         let mut recall = lock(&self.recall);
-        recall.note(view, &seen);
+        recall.note(view, &seen, self.rules.stale_blocks());
         for health in &mut healths {
             let against = health
                 .last
@@ -243,7 +242,7 @@ impl Pool {
             .collect();
         let floor = lock(&self.recall)
             .head
-            .map_or(0, |head| head.saturating_sub(2));
+            .map_or(0, |head| head.saturating_sub(self.rules.stale_blocks()));
         let lowest = heads.into_iter().filter(|head| *head >= floor).min();
         if let Some(next) = lowest.and_then(|head| head.checked_add(1))
             && !memory.blocks.contains(&next)
@@ -352,11 +351,12 @@ impl Member {
         let _busy = Busy(&self.busy);
         let memory = self.burden.bearable(memory);
         let watch = Stopwatch::start();
-        let answers = self.endpoint.ask(&chain.survey(&memory)).await;
+        let (calls, heads) = (chain.survey(&memory), chain.probe());
+        let answers = self.endpoint.survey(&calls, &heads).await;
         let latency = watch.elapsed();
         let blocks = memory.blocks.len();
         let failed = answers.as_ref().err().map(|e| e.outcome);
-        self.burden.learn(blocks, failed);
+        self.burden.learn(blocks, latency, failed);
         let (clock_offset, read) = match answers {
             Ok(answers) => (
                 answers.clock_offset,
@@ -396,9 +396,7 @@ impl Member {
         let health = lock(&self.health);
         let (seen, at) = health.last.as_ref().filter(|_| !health.failed)?;
         let age = now.saturating_sub(*at);
-        (0..=rules.interval_ms.saturating_mul(CARRY_INTERVALS))
-            .contains(&age)
-            .then(|| seen.clone())
+        (0..=rules.stale_ms).contains(&age).then(|| seen.clone())
     }
 }
 

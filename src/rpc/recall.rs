@@ -7,10 +7,6 @@ use crate::chain::{BlockId, Observation};
 
 /// Ids kept, newest first: enough to compare endpoints a few blocks apart.
 const KEPT_IDS: usize = 64;
-/// A dispute is over at the latest when everybody has passed the agreed head by so many blocks: a head far ahead must
-/// not keep it open.
-const DISPUTE_BLOCKS: u64 = 2;
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Recall {
@@ -20,13 +16,17 @@ pub(super) struct Recall {
     pub(super) ids: BTreeMap<u64, BlockId>,
     /// See [`super::agree::Rules::disputes`].
     pub(super) disputes: BTreeMap<String, u64>,
+    /// Some endpoint's head moved while it was read: equal heads do not mean equal states.
+    moving: bool,
 }
 
 // === impl Recall ===
 
 impl Recall {
-    /// Takes in an agreed view. `seen`: the newest good answers of the endpoints.
-    pub(super) fn note(&mut self, view: &View, seen: &[&Observation]) {
+    /// Takes in an agreed view. `seen`: the newest good answers of the endpoints. `ahead`: blocks that an honest endpoint
+    /// may be ahead of the agreed head; a dispute is over at the latest when everybody has passed that, for a head far
+    /// ahead must not keep it open.
+    pub(super) fn note(&mut self, view: &View, seen: &[&Observation], ahead: u64) {
         self.head = Some(view.head.num);
         // Above the agreed head nothing is known any more (a reorg may have shortened the chain).
         self.ids.retain(|num, _| *num <= view.head.num);
@@ -37,13 +37,19 @@ impl Recall {
         while self.ids.len() > KEPT_IDS {
             self.ids.pop_first();
         }
-        let highest = seen.iter().map(|one| one.head.num).max();
-        let latest = view.head.num.saturating_add(DISPUTE_BLOCKS);
+        self.moving = seen.iter().any(|one| one.settled && one.slack > 0);
+        // Their states may be of any head up to here.
+        let highest = seen
+            .iter()
+            .map(|one| one.head.num.saturating_add(one.slack))
+            .max();
+        let latest = view.head.num.saturating_add(ahead);
         let height = highest.map_or(latest, |num| num.min(latest));
         for (name, agreed) in &view.producers {
-            if agreed.settling {
+            let all_same = seen.iter().all(|one| same_state(view, one, name));
+            if agreed.settling || (self.moving && !all_same) {
                 self.disputes.entry(name.clone()).or_insert(height);
-            } else if seen.iter().all(|one| same_state(view, one, name)) {
+            } else if all_same {
                 self.disputes.remove(name);
             }
         }
@@ -65,11 +71,11 @@ impl Recall {
             return None;
         }
         let name = view.producers.iter().find_map(|(name, agreed)| {
-            let comparable = seen.head.num == view.head.num
+            let comparable = (!self.moving && seen.head.num == view.head.num)
                 || self
                     .disputes
                     .get(name)
-                    .is_some_and(|height| seen.head.num >= *height);
+                    .is_some_and(|height| seen.head.num.min(view.head.num) >= *height);
             (comparable && !agreed.settling && !same_state(view, seen, name)).then_some(name)
         })?;
         Some(format!("names another key, url or props for {name}"))

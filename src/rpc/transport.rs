@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, ClientBuilder, Response, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::failure::{self, DnsError, failure};
 use super::redirect;
@@ -19,10 +19,13 @@ const MAX_BODY: usize = 4 << 20;
 /// How long an idle https connection is kept for the next tick.
 const KEEP_IDLE: Duration = Duration::from_secs(20);
 
-/// The HTTP clients of one endpoint. Plain http never reuses a connection: steemd and hived close it after each reply
-/// without saying so. https connections are kept between reads, for a handshake costs two round trips.
+/// The HTTP clients of one endpoint. https connections are kept between reads, for a handshake costs two round trips; plain
+/// ones only where the node is known to keep them: steemd and hived close after each reply without saying so.
 pub(super) struct Transport {
     plain: Client,
+    /// Plain connections that are kept, where they may be.
+    plain_kept: Option<Client>,
+    habits: Habits,
     /// Built when first needed: it loads the system's root certificates.
     secure: OnceLock<Result<Secure, String>>,
     extra_roots: Vec<Certificate>,
@@ -31,6 +34,25 @@ pub(super) struct Transport {
 struct Secure {
     kept: Client,
     fresh: Client,
+}
+
+/// What is known of the servers of a framing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Habits {
+    /// Plain http connections stay open for the next request.
+    pub(super) keep_plain: bool,
+    /// Connections worth keeping.
+    pub(super) idle: usize,
+    /// Error statuses carry a body that means something.
+    pub(super) error_bodies: bool,
+}
+
+/// A reply that is no redirect.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Success; or an error, where [`Habits::error_bodies`] says that its body counts.
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
 }
 
 /// How a request may be treated.
@@ -59,16 +81,21 @@ struct Dns;
 // === impl Transport ===
 
 impl Transport {
-    pub(super) fn new(extra_roots: Vec<Certificate>) -> Result<Self, String> {
+    pub(super) fn new(extra_roots: Vec<Certificate>, habits: Habits) -> Result<Self, String> {
         // No certificates and no proxy: this client speaks plain http, mostly to this machine.
-        let plain = builder()
-            .pool_max_idle_per_host(0)
-            .tls_certs_only(Vec::<Certificate>::new())
-            .no_proxy()
-            .build()
-            .map_err(|e| chain_of(&e))?;
+        let plain = |idle: usize| {
+            builder()
+                .pool_max_idle_per_host(idle)
+                .pool_idle_timeout(KEEP_IDLE)
+                .tls_certs_only(Vec::<Certificate>::new())
+                .no_proxy()
+                .build()
+                .map_err(|e| chain_of(&e))
+        };
         Ok(Self {
-            plain,
+            plain: plain(0)?,
+            plain_kept: habits.keep_plain.then(|| plain(habits.idle)).transpose()?,
+            habits,
             secure: OnceLock::new(),
             extra_roots,
         })
@@ -82,14 +109,15 @@ impl Transport {
         body: &[u8],
         kind: Kind,
         facts: &mut Facts,
-    ) -> Result<Vec<u8>, EndpointError> {
+    ) -> Result<Received, EndpointError> {
         let mut url = url.clone();
         for _ in 0..=redirect::MAX_HOPS {
             let response = self.send(&url, body, kind).await?;
             *facts = facts_of(&response);
             let status = response.status();
             if status.is_success() {
-                return read_body(response).await;
+                let body = read_body(response).await?;
+                return Ok(Received { status, body });
             }
             match status.as_u16() {
                 301 | 302 | 303 | 307 | 308 => {
@@ -104,7 +132,12 @@ impl Transport {
                         format!("HTTP status {}, which cannot be followed", status.as_u16()),
                     ));
                 }
-                // nodeos answers 5xx with a JSON error; Graphene's gateways send their own pages. Neither is a result.
+                // nodeos and BitShares put an error into words there; the others' gateways send their own pages.
+                _ if self.habits.error_bodies => {
+                    let body = read_body(response).await;
+                    let body = body.map_err(|_| failure::status(status))?;
+                    return Ok(Received { status, body });
+                }
                 _ => return Err(failure::status(status)),
             }
         }
@@ -116,12 +149,11 @@ impl Transport {
 
     async fn send(&self, url: &Url, body: &[u8], kind: Kind) -> Result<Response, EndpointError> {
         if url.scheme() != "https" {
-            let sent = request(&self.plain, url, body).send().await;
-            return sent.map_err(|e| failure::transport(&e));
+            return exchange(self.plain_kept.as_ref(), &self.plain, url, body, kind).await;
         }
         let secure = self
             .secure
-            .get_or_init(|| Secure::new(&self.extra_roots))
+            .get_or_init(|| Secure::new(&self.extra_roots, self.habits.idle))
             .as_ref()
             .map_err(|why| {
                 failure(
@@ -129,25 +161,34 @@ impl Transport {
                     format!("the system's root certificates cannot be loaded: {why}"),
                 )
             })?;
-        if kind == Kind::Broadcast {
-            let sent = request(&secure.fresh, url, body).send().await;
-            return sent.map_err(|e| failure::transport(&e));
-        }
-        match request(&secure.kept, url, body).send().await {
-            Ok(response) => Ok(response),
-            Err(error) if failure::closed_before_reply(&error) => {
-                let again = request(&secure.fresh, url, body).send().await;
-                again.map_err(|e| failure::transport(&e))
-            }
-            Err(error) => Err(failure::transport(&error)),
+        exchange(Some(&secure.kept), &secure.fresh, url, body, kind).await
+    }
+}
+
+/// A question goes over a kept connection where there may be one, and once more over a fresh one when that turns out to be
+/// closed. A broadcast goes once, over a fresh one.
+async fn exchange(
+    kept: Option<&Client>,
+    fresh: &Client,
+    url: &Url,
+    body: &[u8],
+    kind: Kind,
+) -> Result<Response, EndpointError> {
+    if let Some(kept) = kept.filter(|_| kind == Kind::Read) {
+        match request(kept, url, body).send().await {
+            Ok(response) => return Ok(response),
+            Err(error) if failure::closed_before_reply(&error) => {}
+            Err(error) => return Err(failure::transport(&error)),
         }
     }
+    let sent = request(fresh, url, body).send().await;
+    sent.map_err(|e| failure::transport(&e))
 }
 
 // === impl Secure ===
 
 impl Secure {
-    fn new(extra_roots: &[Certificate]) -> Result<Self, String> {
+    fn new(extra_roots: &[Certificate], idle: usize) -> Result<Self, String> {
         let secure = |idle: usize| {
             let mut builder = builder()
                 .pool_max_idle_per_host(idle)
@@ -159,7 +200,7 @@ impl Secure {
             builder.build().map_err(|e| chain_of(&e))
         };
         Ok(Self {
-            kept: secure(1)?,
+            kept: secure(idle)?,
             fresh: secure(0)?,
         })
     }

@@ -26,6 +26,7 @@ mod rig;
 mod rpc_devnet;
 mod rpc_endpoint;
 mod rpc_pool;
+mod rpc_rest;
 mod rpc_server;
 mod several;
 mod signing;

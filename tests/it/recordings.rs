@@ -132,6 +132,7 @@ impl Recording {
             quorum,
             providers: vec!["a".to_owned(), "b".to_owned()],
             interval_ms: 3_000,
+            stale_ms: 2 * 3_000,
             chain_id: None,
             disputes: BTreeMap::new(),
         };

@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
+    /// Path and query.
+    pub(crate) path: String,
     pub(crate) authorization: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -22,7 +24,9 @@ pub(crate) struct Seen {
 pub(crate) enum Act {
     /// Status line and extra headers, body with its length; then closes without a `Connection` header, as steemd does.
     Reply(&'static str, Vec<(&'static str, String)>, Vec<u8>),
-    /// The same, but keeps the connection for one more request, which it meets with a close.
+    /// Status and body; keeps the connection, as nodeos does.
+    Keep(&'static str, Vec<u8>),
+    /// Keeps the connection for one more request, which it meets with a close.
     ReplyThenCloseOnNext(Vec<u8>),
     /// These bytes, then close.
     Raw(Vec<u8>),
@@ -169,12 +173,19 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: Shared) {
-    let Some(seen) = read_request(&mut stream).await else {
-        return;
+    let act = loop {
+        let Some(seen) = read_request(&mut stream).await else {
+            return;
+        };
+        let act = (shared.handler)(&seen);
+        shared.requests.lock().unwrap().push(seen);
+        let Act::Keep(status, body) = act else {
+            break act;
+        };
+        let _ = stream.write_all(&reply(status, &[], &body)).await;
     };
-    let act = (shared.handler)(&seen);
-    shared.requests.lock().unwrap().push(seen);
     match act {
+        Act::Keep(..) => {}
         Act::Reply(status, headers, body) => {
             let _ = stream.write_all(&reply(status, &headers, &body)).await;
         }
@@ -226,7 +237,7 @@ fn reply(status: &str, headers: &[(&str, String)], body: &[u8]) -> Vec<u8> {
     [text.into_bytes(), body.to_vec()].concat()
 }
 
-async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Seen> {
+pub(crate) async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let end = loop {
@@ -252,6 +263,7 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Seen> {
     }
     Some(Seen {
         method: head.split(' ').next().unwrap().to_owned(),
+        path: head.split(' ').nth(1).unwrap().to_owned(),
         authorization: header("authorization"),
         body,
     })

@@ -1,13 +1,12 @@
-//! What the voters agree on beside the producers: head, blocks, schedules, authorities, and medians of what moves.
+//! What the voters agree on of the chain itself: head and blocks, and medians of what moves.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::votes::{self, Vote};
 use super::{Rules, is_stale};
-use crate::chain::{Block, BlockId, BlockRef, Schedule};
+use crate::chain::{Block, BlockId, BlockRef};
 use crate::clock::Millis;
-use crate::keys::PublicKey;
 use crate::rpc::types::EndpointReport;
 
 /// The agreed head with its slot: of the voters at that height the version that most providers give.
@@ -55,65 +54,6 @@ pub(super) fn clock_offset(reports: &[EndpointReport]) -> Option<Millis> {
     let mut offsets: Vec<Millis> = reports.iter().filter_map(|r| r.clock_offset).collect();
     offsets.sort_unstable();
     offsets.get(offsets.len() / 2).copied()
-}
-
-/// Schedules that a quorum names. One read at a lower head reaches further back, so `read_at` is the lowest head that a
-/// quorum read it at or below: a lone liar can neither bring in a schedule nor stretch one into the past.
-pub(super) fn schedules(rules: &Rules, voters: &[&Vote<'_>]) -> Vec<Schedule> {
-    let mut found: BTreeMap<(u64, u32, &[String]), BTreeMap<&str, u64>> = BTreeMap::new();
-    for vote in voters.iter().filter(|vote| vote.seen.settled) {
-        if let Some(schedule) = &vote.seen.schedule {
-            let key = (schedule.until, schedule.turn, schedule.order.as_slice());
-            let readers = found.entry(key).or_default();
-            let read_at = readers.entry(vote.provider).or_insert(schedule.read_at);
-            *read_at = (*read_at).min(schedule.read_at);
-        }
-    }
-    // Where a quorum is no majority, two orders for one round leave both in doubt.
-    let disputed: BTreeSet<u64> = found
-        .keys()
-        .filter(|(until, ..)| found.keys().filter(|(other, ..)| other == until).count() > 1)
-        .map(|(until, ..)| *until)
-        .collect();
-    let mut schedules: Vec<Schedule> = found
-        .into_iter()
-        .filter(|((until, ..), _)| rules.is_majority() || !disputed.contains(until))
-        .filter_map(|((until, turn, order), readers)| {
-            let mut heads: Vec<u64> = readers.into_values().collect();
-            heads.sort_unstable();
-            let read_at = *heads.get(rules.quorum.saturating_sub(1))?;
-            Some(Schedule {
-                read_at,
-                until,
-                order: order.to_vec(),
-                turn,
-                version: None,
-            })
-        })
-        .collect();
-    schedules.sort_by_key(|schedule| schedule.until);
-    schedules
-}
-
-/// Keys of active authorities that a quorum names alike.
-pub(super) fn active_keys(rules: &Rules, voters: &[&Vote<'_>]) -> BTreeMap<String, Vec<PublicKey>> {
-    let names: BTreeSet<&String> = voters
-        .iter()
-        .flat_map(|vote| vote.seen.active_keys.keys())
-        .collect();
-    names
-        .into_iter()
-        .filter_map(|name| {
-            let said = voters.iter().filter(|v| v.seen.settled).filter_map(|vote| {
-                let mut keys = vote.seen.active_keys.get(name)?.clone();
-                keys.sort_by_key(|key| *key.as_bytes());
-                Some((*vote, keys))
-            });
-            let (keys, providers, unanimous) = most_named(said)?;
-            let enough = providers >= rules.quorum && (rules.is_majority() || unanimous);
-            enough.then(|| (name.clone(), keys))
-        })
-        .collect()
 }
 
 /// The blocks asked for whose id a quorum of the group names, ascending and chained: each follows the one before it.
@@ -184,8 +124,9 @@ fn content(group: &[&Vote<'_>], num: u64, id: &BlockId) -> Option<Block> {
             .find(|(seen, _)| same_content(seen, block))
         {
             Some((seen, who)) => {
-                // Not every dialect names the signing key: an answer that does completes one that does not.
+                // Not every dialect names the signing key or the schedule: an answer that does completes one that does not.
                 seen.signing_key = seen.signing_key.or(block.signing_key);
+                seen.schedule_version = seen.schedule_version.or(block.schedule_version);
                 who.insert(vote.provider);
             }
             None => versions.push((block.clone(), [vote.provider].into())),
@@ -202,7 +143,10 @@ fn content(group: &[&Vote<'_>], num: u64, id: &BlockId) -> Option<Block> {
 
 fn same_content(a: &Block, b: &Block) -> bool {
     let keys_differ = matches!((a.signing_key, b.signing_key), (Some(a), Some(b)) if a != b);
+    let versions_differ =
+        matches!((a.schedule_version, b.schedule_version), (Some(a), Some(b)) if a != b);
     !keys_differ
+        && !versions_differ
         && a.previous == b.previous
         && a.time == b.time
         && a.producer == b.producer
@@ -210,7 +154,7 @@ fn same_content(a: &Block, b: &Block) -> bool {
 }
 
 /// The value that most providers name, how many they are, and whether nobody names another.
-fn most_named<'a: 'v, 'v, T: PartialEq>(
+pub(super) fn most_named<'a: 'v, 'v, T: PartialEq>(
     said: impl IntoIterator<Item = (&'v Vote<'a>, T)>,
 ) -> Option<(T, usize, bool)> {
     let mut camps: Vec<(T, Vec<&'v Vote<'a>>)> = Vec::new();

@@ -5,10 +5,16 @@
 //! 2. `forks`: who is on one fork, by the id at the highest common height;
 //! 3. freshness, against the highest head that a quorum *supports* (never against a lone head);
 //! 4. `state`: registered keys, url and props, read at settled heads;
-//! 5. `chain`: blocks, schedules, authorities.
+//! 5. `chain`: head and blocks; `schedules`; `facts`: authorities, names, finality keys.
+//!
+//! Where blocks are faster than a reading (Antelope), a state belongs to some head between two
+//! ([`crate::chain::Observation::slack`]): it is compared with another's only once both have passed the height where the
+//! difference may have come from.
 
 mod chain;
+mod facts;
 mod forks;
+mod schedules;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -24,8 +30,10 @@ use votes::{Vote, Votes};
 
 /// A head this far ahead of the local clock, plus one interval, is not believed.
 const FUTURE_MS: Millis = 5_000;
-/// An endpoint so many intervals behind the agreed head has no vote.
+/// An endpoint so many intervals behind the agreed head has no vote …
 const STALE_INTERVALS: Millis = 2;
+/// … or so many on chains with turns: there two intervals are one second, which is a slow network and no standstill.
+const STALE_INTERVALS_OF_TURNS: Millis = 6;
 
 /// What agreement needs to know of the configuration and of the ticks before.
 #[derive(Debug, Clone)]
@@ -36,6 +44,8 @@ pub struct Rules {
     pub providers: Vec<String>,
     /// Time between slots.
     pub interval_ms: Millis,
+    /// An endpoint whose head is further behind the agreed one than this has no vote (see [`Rules::staleness`]).
+    pub stale_ms: Millis,
     /// The expected chain id, lower-case hex: an observation that names another has no vote. `None` trusts the caller.
     pub chain_id: Option<String>,
     /// Producers that endpoints at different heads differed about, and the head number that all fresh endpoints must
@@ -46,6 +56,24 @@ pub struct Rules {
 // === impl Rules ===
 
 impl Rules {
+    /// How far behind an endpoint may be on a chain with this interval and so many slots per turn: two intervals, with
+    /// turns six.
+    #[must_use]
+    pub fn staleness(interval_ms: Millis, turn: u32) -> Millis {
+        interval_ms.saturating_mul(if turn > 1 {
+            STALE_INTERVALS_OF_TURNS
+        } else {
+            STALE_INTERVALS
+        })
+    }
+
+    /// The same in blocks.
+    #[must_use]
+    pub fn stale_blocks(&self) -> u64 {
+        let blocks = self.stale_ms.checked_div(self.interval_ms.max(1));
+        blocks.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+    }
+
     /// Distinct providers.
     #[must_use]
     pub fn provider_count(&self) -> usize {
@@ -115,12 +143,12 @@ pub fn agree(
         observed_at: now_ms,
         irreversible: chain::irreversible(rules.quorum, &voters).min(head.num),
         participation: chain::participation(&voters),
-        schedules: chain::schedules(rules, &voters),
+        schedules: schedules::agreed(rules, &voters),
         producers: state::producers(rules, &voters)?,
         blocks: chain::blocks(rules, &best.members, &votes.list, best.top),
-        active_keys: chain::active_keys(rules, &voters),
-        aliases: None,
-        finalizers: None,
+        active_keys: facts::active_keys(rules, &voters),
+        aliases: facts::aliases(rules, &voters),
+        finalizers: facts::finalizers(rules, &voters),
         agreeing: votes::providers(voters.iter().copied()),
         clock_offset: chain::clock_offset(reports),
         head,
@@ -128,12 +156,11 @@ pub fn agree(
     })
 }
 
-/// Behind by more than two intervals *and* by more than one block: after missed slots the newest block alone may be many
+/// Behind by more than [`Rules::stale_ms`] *and* by more than one block: after missed slots the newest block alone may be many
 /// intervals ahead of the one before, and hearing of it a moment later is not staleness.
 fn is_stale(rules: &Rules, top: &Vote<'_>, vote: &Vote<'_>) -> bool {
     let behind = top.seen.head.time.saturating_sub(vote.seen.head.time);
-    behind > rules.interval_ms.saturating_mul(STALE_INTERVALS)
-        && vote.seen.head.num.saturating_add(1) < top.seen.head.num
+    behind > rules.stale_ms && vote.seen.head.num.saturating_add(1) < top.seen.head.num
 }
 
 fn no_quorum(

@@ -104,7 +104,9 @@ fn same(a: &Option<ProducerState>, b: &Option<ProducerState>) -> bool {
 }
 
 /// A difference between different heads is a change on its way, until every voter has passed the height at which it was
-/// first seen. At the same head it is a contradiction at once.
+/// first seen. At the same head it is a contradiction at once; where the head moved during a reading, nobody knows which
+/// head the state is of, and only the height counts. It is noted once and every vote has to pass it or grow stale, so that
+/// no claim of a moving head keeps a difference settling for ever.
 fn is_settling(rules: &Rules, camps: &[Camp<'_, '_>], name: &str) -> bool {
     let Some((winner, others)) = camps.split_first() else {
         return false;
@@ -116,12 +118,15 @@ fn is_settling(rules: &Rules, camps: &[Camp<'_, '_>], name: &str) -> bool {
             .all(|vote| vote.seen.head.num >= *height)
     });
     !passed
-        && others.iter().flat_map(|camp| &camp.voters).any(|vote| {
-            winner
-                .voters
-                .iter()
-                .all(|other| other.seen.head.num != vote.seen.head.num)
-        })
+        && others
+            .iter()
+            .flat_map(|camp| &camp.voters)
+            .any(|vote| winner.voters.iter().all(|other| !at_one_head(vote, other)))
+}
+
+/// Whether both states are of the same head for sure.
+fn at_one_head(a: &Vote<'_>, b: &Vote<'_>) -> bool {
+    a.seen.slack == 0 && b.seen.slack == 0 && a.seen.head.num == b.seen.head.num
 }
 
 fn describe(camp: &Camp<'_, '_>) -> String {

@@ -1,5 +1,7 @@
 //! Tables of what one, two, three and five endpoints may say, and what becomes of it.
 
+mod fast;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -135,6 +137,7 @@ fn rules(quorum: usize, providers: &[&str]) -> Rules {
         quorum,
         providers: providers.iter().map(|p| (*p).to_owned()).collect(),
         interval_ms: 3000,
+        stale_ms: 2 * 3000,
         chain_id: Some("ours".into()),
         disputes: BTreeMap::new(),
     }
