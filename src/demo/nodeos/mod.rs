@@ -8,6 +8,7 @@
 //! | `founding` | the transactions that turn an empty chain into one with a system contract and voted producers |
 //! | [`keys`] | test keys, by name |
 //! | [`world`] | the network with slotkeeper, Prometheus and Alertmanager beside it |
+//! | [`story`] | kill B1, watch, tell |
 //!
 //! | node | produces |
 //! |---|---|
@@ -19,6 +20,7 @@ mod founding;
 pub mod keys;
 pub mod network;
 pub mod package;
+pub mod story;
 pub mod world;
 
 pub use network::Network;
