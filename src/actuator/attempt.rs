@@ -8,13 +8,16 @@
 //!    └────────┴──▶ expired | failed        (only when it is proven that it can never enter a block)
 //! ```
 //!
+//! Where a registered key takes a while to be in force (Antelope: proposed, pending, active), the attempt waits as
+//! *included*: it is neither sent again nor given up, however long that takes.
+//!
 //! *Open* (one per producer, by a UNIQUE index) until the key is effective and head time has passed the expiry, or it
 //! is expired or failed. Finality is followed beside that, for it can stall.
 
 use serde::{Deserialize, Serialize};
 
 use super::types::{Action, Cause, Stage};
-use crate::chain::{Accepted, Outcome, Rejection, Sealed};
+use crate::chain::{Accepted, Activation, Outcome, Rejection, Sealed};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 
@@ -53,7 +56,16 @@ pub struct Attempt {
     pub included_at: Option<Millis>,
     /// The block it is in.
     pub block: Option<u64>,
-    /// When the agreed view first named the new key, local clock.
+    /// Head number at which the new key was first seen registered while the old one was still in force.
+    #[serde(default)]
+    pub registered_block: Option<u64>,
+    /// When the new key was first seen in a proposed schedule, local clock.
+    #[serde(default)]
+    pub proposed_at: Option<Millis>,
+    /// When it was first seen in a pending schedule, local clock.
+    #[serde(default)]
+    pub pending_at: Option<Millis>,
+    /// When the agreed view first had the new key in force, local clock.
     pub effective_at: Option<Millis>,
     /// Chain time of that view's head: cooldown and budget count from here.
     pub effective_time: Option<Millis>,
@@ -78,6 +90,8 @@ pub struct Sighting {
     pub registered: Option<PublicKey>,
     /// The agreed effective key.
     pub effective: Option<PublicKey>,
+    /// The key that is on its way to be effective, and how far it is.
+    pub coming: Option<(PublicKey, Activation)>,
     /// What the endpoints say of the transaction, since the last sighting.
     pub outcomes: Vec<Outcome>,
 }
@@ -160,8 +174,10 @@ impl Attempt {
         let (head, head_time) = seen.head;
         let expiry_passed = head_time > self.sealed.expiry;
         let in_block = seen.claims().find(|block| *block <= head);
-        let at_target =
-            seen.registered == Some(change.to) && seen.effective.is_none_or(|k| k == change.to);
+        let registered = seen.registered == Some(change.to);
+        // A disable is done when the producer is unregistered: whether the schedule follows is up to the chain.
+        let in_force = change.to.is_null() || seen.effective.is_none_or(|k| k == change.to);
+        let at_target = registered && in_force;
         let untouched = seen.registered == Some(change.from);
 
         if let Some(block) = in_block {
@@ -172,6 +188,9 @@ impl Attempt {
             if self.stage < Stage::Included {
                 self.stage = Stage::Included;
             }
+        }
+        if registered && !in_force && self.stage < Stage::Effective {
+            self.activates(seen);
         }
         if at_target && self.stage < Stage::Effective && self.block.is_none_or(|b| b <= head) {
             self.stage = Stage::Effective;
@@ -189,11 +208,13 @@ impl Attempt {
             && self
                 .effective_block
                 .or(self.block)
+                .or(self.registered_block)
                 .is_none_or(|b| b <= head)
         {
             // The agreed fork does not have it (any more): a reorg took it back, or one endpoint was ahead of the rest.
             self.stage = Stage::Sent;
             self.block = None;
+            self.registered_block = None;
             self.effective_time = None;
             self.effective_block = None;
         }
@@ -207,7 +228,7 @@ impl Attempt {
                 self.ended_at = Some(seen.now);
             }
         }
-        if self.stage < Stage::Effective {
+        if self.stage < Stage::Effective && !registered {
             self.give_up(seen, untouched, in_block.is_some());
         }
         self.open = match self.stage {
@@ -221,6 +242,25 @@ impl Attempt {
         }
     }
 
+    /// The new key is registered, and the one before it still signs.
+    fn activates(&mut self, seen: &Sighting) {
+        self.stage = Stage::Included;
+        self.included_at.get_or_insert(seen.now);
+        self.sent_at.get_or_insert(seen.now);
+        self.registered_block.get_or_insert(seen.head.0);
+        self.maybe_taken = true;
+        self.note = None;
+        match seen.coming {
+            Some((key, Activation::Proposed)) if key == self.sealed.change.to => {
+                self.proposed_at.get_or_insert(seen.now);
+            }
+            Some((key, Activation::Pending)) if key == self.sealed.change.to => {
+                self.pending_at.get_or_insert(seen.now);
+            }
+            _ => {}
+        }
+    }
+
     /// Ends it when it is proven that it can never enter a block (any more). `claimed`: some endpoint says that a block
     /// has it; one endpoint's word must not keep a producer occupied for ever, so it only matters beside a third key.
     fn give_up(&mut self, seen: &Sighting, untouched: bool, claimed: bool) {
@@ -229,7 +269,8 @@ impl Attempt {
         // Irreversible time past the expiry, and an agreed head whose key is not ours: no block of this fork will have
         // it, and if one had it the key has been changed since.
         if seen.registered.is_some() && seen.irreversible.is_some_and(|(_, t)| t > expiry) {
-            if (claimed && !untouched) || seen.irreversibly_in() {
+            let was_registered = self.registered_block.is_some() && !untouched;
+            if (claimed && !untouched) || was_registered || seen.irreversibly_in() {
                 // Somebody changed the key again while nobody of us looked. It was a switch: it starts the rest and
                 // spends budget like any other, and whoever undid it is not fought.
                 self.stage = Stage::Irreversible;
@@ -328,5 +369,7 @@ impl Answer {
     }
 }
 
+#[cfg(test)]
+mod activation;
 #[cfg(test)]
 mod tests;

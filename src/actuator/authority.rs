@@ -1,9 +1,13 @@
 //! Which method and which of our keys can authorize a transition. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::chain::Method;
 use crate::keys::{PublicKey, Signer};
+
+/// Keys that alone suffice for a switch, per authority, as far as agreed.
+pub type ActiveKeys = BTreeMap<String, Vec<PublicKey>>;
 
 /// One configured way to authorize, with the keys that are loaded for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,15 +18,21 @@ pub struct Authority {
     pub keys: Vec<PublicKey>,
     /// Key files that could not be loaded, and why.
     pub missing: Vec<String>,
+    /// Antelope: the permission that signs, without the actor; `None` = `active`.
+    pub permission: Option<String>,
+    /// The authority to look up in [`super::facts::Facts::active_keys`]: `alice`, or `alice@failover`.
+    pub of: String,
 }
 
 /// A usable authority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usable {
     /// Operation.
     pub method: Method,
     /// Which of our keys signs.
     pub signer: PublicKey,
+    /// Antelope: with which permission; `None` = `active`.
+    pub permission: Option<String>,
 }
 
 /// Why none is usable.
@@ -62,7 +72,7 @@ impl Keyring {
 pub fn choose(
     authorities: &[Authority],
     from: PublicKey,
-    active_keys: Option<&[PublicKey]>,
+    active_keys: &ActiveKeys,
     show: &dyn Fn(&PublicKey) -> String,
 ) -> Result<Usable, Lack> {
     if authorities.is_empty() {
@@ -91,7 +101,7 @@ pub fn choose(
 fn one(
     authority: &Authority,
     from: PublicKey,
-    active_keys: Option<&[PublicKey]>,
+    active_keys: &ActiveKeys,
     show: &dyn Fn(&PublicKey) -> String,
 ) -> Result<Usable, Lack> {
     let method = authority.method;
@@ -113,6 +123,7 @@ fn one(
             Ok(Usable {
                 method,
                 signer: from,
+                permission: None,
             })
         } else {
             Err(Lack::Unavailable(format!(
@@ -124,41 +135,57 @@ fn one(
     }
     if authority.keys.is_empty() {
         return Err(Lack::Unavailable(format!(
-            "no active key is loaded for {}{}",
+            "no key is loaded for {} with {}{}",
             name(method),
+            whose(authority),
             missing()
         )));
     }
-    let Some(active) = active_keys else {
-        return Err(Lack::Unknown(
-            "the account's active authority has not been read yet".into(),
-        ));
+    let Some(active) = active_keys.get(&authority.of) else {
+        return Err(Lack::Unknown(format!(
+            "{} has not been read yet",
+            whose(authority)
+        )));
     };
     match authority.keys.iter().find(|k| active.contains(k)) {
         Some(signer) => Ok(Usable {
             method,
             signer: *signer,
+            permission: authority.permission.clone(),
         }),
         None => Err(Lack::Invalid(format!(
-            "the key loaded for {} ({}) is not in the account's active authority on chain",
+            "the key loaded for {} ({}) is not in {} on chain{}",
             name(method),
             authority
                 .keys
                 .iter()
                 .map(show)
                 .collect::<Vec<_>>()
-                .join(", ")
+                .join(", "),
+            whose(authority),
+            if authority.permission.is_some() {
+                ", does not suffice alone, or the permission may not make the switch: see `slotkeeper check-config --online`"
+            } else {
+                ""
+            }
         ))),
     }
 }
 
 /// Whether some configured authority could register a key again after a disable.
 #[must_use]
-pub fn can_reenable(authorities: &[Authority], active_keys: Option<&[PublicKey]>) -> bool {
+pub fn can_reenable(authorities: &[Authority], active_keys: &ActiveKeys) -> bool {
     choose(authorities, PublicKey::NULL, active_keys, &|_| {
         String::new()
     })
     .is_ok()
+}
+
+fn whose(authority: &Authority) -> String {
+    match &authority.permission {
+        None => "the account's active authority".to_owned(),
+        Some(_) => format!("the permission {}", authority.of),
+    }
 }
 
 fn name(method: Method) -> &'static str {

@@ -9,7 +9,7 @@ use super::types::{Action, Cause, Check, Decision, InterlockVerdict, Reason, Ver
 use crate::keys::PublicKey;
 
 /// What a decision to act comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// The registered key.
     pub from: PublicKey,
@@ -17,6 +17,8 @@ pub struct Order {
     pub to: PublicKey,
     /// Who signs and how.
     pub by: Usable,
+    /// Savanna: the finalizer key to activate with it.
+    pub finalizer: Option<String>,
 }
 
 /// A decision and what follows from it.
@@ -29,7 +31,7 @@ pub struct Plan {
 }
 
 /// What to do after a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Nothing.
     Nothing,
@@ -93,7 +95,12 @@ pub fn decide(facts: &Facts) -> Plan {
         choice.target,
         interlocks::target::usable(facts),
     ) {
-        (Some(from), Some(to), Some(Ok(by))) if from != to => Some(Order { from, to, by }),
+        (Some(from), Some(to), Some(Ok(by))) if from != to => Some(Order {
+            from,
+            to,
+            by,
+            finalizer: facts.finalizer_of(&to),
+        }),
         _ => None,
     };
     // No override conjures up a target or a signer.

@@ -297,19 +297,16 @@ impl Driver {
         let Some(keyring) = self.shared.keyrings.get(&name(chain, producer)) else {
             return Err("no authority is configured".into());
         };
-        let active = snapshot
-            .producers
-            .get(producer)
-            .and_then(|p| p.active_keys.as_deref());
-        authority::choose(&keyring.authorities, state.registered_key, active, &|key| {
-            self.shared.show(chain, key)
-        })
-        .map(|_| ())
-        .map_err(|lack| match lack {
-            authority::Lack::Unavailable(why)
-            | authority::Lack::Invalid(why)
-            | authority::Lack::Unknown(why) => why,
-        })
+        let watched = snapshot.producers.get(producer);
+        let active = watched.map(|p| p.active_keys.clone()).unwrap_or_default();
+        let show = |key: &_| self.shared.show(chain, key);
+        authority::choose(&keyring.authorities, state.registered_key, &active, &show)
+            .map(|_| ())
+            .map_err(|lack| match lack {
+                authority::Lack::Unavailable(why)
+                | authority::Lack::Invalid(why)
+                | authority::Lack::Unknown(why) => why,
+            })
     }
 }
 

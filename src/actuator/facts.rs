@@ -2,7 +2,7 @@
 //! decision can be replayed from its facts.
 
 use super::alert_source::Standing;
-use super::authority::Authority;
+use super::authority::{ActiveKeys, Authority};
 use super::types::{Cause, Request};
 use crate::clock::Millis;
 use crate::config::{DisableWhen, WhenExhausted};
@@ -48,8 +48,8 @@ pub struct Facts {
     pub switches_spent: u32,
     /// Ways to authorize, in order, with the keys that are loaded.
     pub authority: Vec<Authority>,
-    /// Keys that may sign with the account's active authority; `None` until agreed.
-    pub active_keys: Option<Vec<PublicKey>>,
+    /// Keys that alone suffice for a switch, per authority (`alice`, `alice@failover`), as far as agreed.
+    pub active_keys: ActiveKeys,
 }
 
 /// Settings that a decision needs.
@@ -88,6 +88,8 @@ pub struct Standby {
     pub ready: Readiness,
     /// Readiness comes from its node, not from `assume_ready`.
     pub proven: bool,
+    /// Savanna: the finalizer key of its host, activated with the switch.
+    pub finalizer: Option<String>,
 }
 
 /// The arm state as it applies to one producer: each `Err` says why not.
@@ -177,6 +179,13 @@ impl Facts {
             .ok()
             .filter(|v| !v.settling)
             .and_then(|v| v.registered)
+    }
+
+    /// The finalizer key of the host of a configured key.
+    #[must_use]
+    pub fn finalizer_of(&self, key: &PublicKey) -> Option<String> {
+        let keys = &self.rules.as_ref()?.keys;
+        keys.iter().find(|k| k.key == *key)?.finalizer.clone()
     }
 
     /// How long no standby has been ready, milliseconds.

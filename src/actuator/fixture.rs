@@ -42,6 +42,7 @@ pub(super) fn standby(n: u8) -> Standby {
         key: key(n),
         ready: Readiness::Ready,
         proven: true,
+        finalizer: None,
     }
 }
 
@@ -104,8 +105,10 @@ pub(super) fn facts(cause: Cause) -> Facts {
             method: Method::WitnessSetProperties,
             keys: vec![key(1), key(2), key(3)],
             missing: vec![],
+            permission: None,
+            of: "alice".into(),
         }],
-        active_keys: None,
+        active_keys: Default::default(),
     }
 }
 

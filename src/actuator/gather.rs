@@ -79,7 +79,7 @@ pub(super) fn gather(
             .get(&key)
             .map(|k| k.authorities.clone())
             .unwrap_or_default(),
-        active_keys: watched.and_then(|w| w.active_keys.clone()),
+        active_keys: watched.map(|w| w.active_keys.clone()).unwrap_or_default(),
     }
 }
 
@@ -117,6 +117,7 @@ fn rules(
                 && node.and_then(|n: &NodeHealth| n.up) == Some(true)
                 && ready == Readiness::Ready,
             ready,
+            finalizer: k.finalizer_key.clone(),
         }
     });
     Rules {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::types::{Action, Check, Decision, Reason, Request};
-use crate::chain::{Anchor, Chain, Change, Method};
+use crate::chain::{Anchor, Chain, Change, Method, Protocol};
 use crate::clock::Millis;
 use crate::config::ProducerConfig;
 use crate::watch::Snapshot;
@@ -42,9 +42,16 @@ pub(super) fn unsigned(
         producer: request.producer.clone(),
         from: state.registered_key,
         to,
-        method: Method::WitnessUpdate,
+        method: match chain.spec().protocol {
+            Protocol::Antelope => Method::Regproducer,
+            _ => Method::WitnessUpdate,
+        },
         permission: None,
-        finalizer: None,
+        finalizer: producer
+            .keys
+            .iter()
+            .find(|k| k.signing_key == to)
+            .and_then(|k| k.finalizer_key.clone()),
     };
     let anchor = Anchor {
         head_time: view.head.time.saturating_add(CARRY),

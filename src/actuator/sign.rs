@@ -32,8 +32,8 @@ pub(super) fn sign(
         from: order.from,
         to: order.to,
         method: order.by.method,
-        permission: None,
-        finalizer: None,
+        permission: order.by.permission.clone(),
+        finalizer: order.finalizer.clone(),
     };
     let anchor = Anchor {
         head_time: view.head.time,

@@ -220,6 +220,8 @@ pub fn load_keyrings(
                 method: authority.method,
                 keys,
                 missing,
+                permission: authority.permission.clone(),
+                of: authority.of(&producer.name),
             });
         }
         all.insert(name(&producer.chain, &producer.name), ring);

@@ -288,6 +288,18 @@ impl fmt::Debug for EndpointConfig {
 // === impl ProducerConfig ===
 
 impl ProducerConfig {
+    /// The authorities whose keys must be known to switch it (see [`crate::chain::Memory::authorities`]): each once.
+    #[must_use]
+    pub fn authorities(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.authority.iter().map(|a| a.of(&self.name)).collect();
+        if all.is_empty() {
+            all.push(self.name.clone());
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// Whether `key` is one of the configured keys.
     #[must_use]
     pub fn lists(&self, key: &PublicKey) -> bool {

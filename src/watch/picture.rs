@@ -30,7 +30,7 @@ pub(crate) fn blank() -> ProducerSnapshot {
         nodes: Default::default(),
         ready: Default::default(),
         no_ready_standby_since: None,
-        active_keys: None,
+        active_keys: Default::default(),
         conflicting_blocks: 0,
     }
 }
@@ -45,8 +45,10 @@ pub(super) fn take_view(picture: &mut ProducerSnapshot, name: &str, view: &View)
             picture.state_time = agreed.state.is_some().then_some(view.head.time);
         }
     }
-    if let Some(keys) = view.active_keys.get(name) {
-        picture.active_keys = Some(keys.clone());
+    for (authority, keys) in &view.active_keys {
+        if authority.split('@').next() == Some(name) {
+            picture.active_keys.insert(authority.clone(), keys.clone());
+        }
     }
 }
 

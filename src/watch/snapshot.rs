@@ -94,8 +94,8 @@ pub struct ProducerSnapshot {
     pub ready: BTreeMap<PublicKey, Readiness>,
     /// Since when (local clock) no standby has been ready; `None` while one is.
     pub no_ready_standby_since: Option<Millis>,
-    /// Keys that may sign with the account's active authority, when agreed.
-    pub active_keys: Option<Vec<PublicKey>>,
+    /// Keys that alone suffice for a switch, per authority (`alice`, or `alice@failover`), as far as agreed.
+    pub active_keys: BTreeMap<String, Vec<PublicKey>>,
     /// Blocks of two ids seen at one slot signed by this producer (sufficient sign of a copied key).
     pub conflicting_blocks: u64,
 }

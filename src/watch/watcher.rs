@@ -229,12 +229,18 @@ impl Watcher {
         let kept = self.plan.kept();
         let unknown = kept
             .iter()
-            .filter_map(|name| self.pictures.get(*name))
-            .any(|picture| picture.active_keys.is_none());
+            .filter_map(|name| Some((self.plan.producers.get(*name)?, self.pictures.get(*name)?)))
+            .any(|(producer, picture)| {
+                let known = |authority: &String| picture.active_keys.contains_key(authority);
+                !producer.authorities().iter().all(known)
+            });
         let every = if unknown { AUTHORITY_RETRY } else { every };
         let authorities = if due(self.authorities_at, every) {
             self.authorities_at = Some(now);
-            kept.iter().map(|name| (*name).to_owned()).collect()
+            kept.iter()
+                .filter_map(|name| self.plan.producers.get(*name))
+                .flat_map(ProducerConfig::authorities)
+                .collect()
         } else {
             Vec::new()
         };

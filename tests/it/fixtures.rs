@@ -211,7 +211,7 @@ pub(crate) fn producer_snapshot(registered: PublicKey, standby: PublicKey) -> Pr
             (standby, Readiness::Ready),
         ]),
         no_ready_standby_since: None,
-        active_keys: None,
+        active_keys: Default::default(),
         conflicting_blocks: 0,
     }
 }

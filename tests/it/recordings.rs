@@ -457,6 +457,7 @@ fn the_guard_decides_once_with_the_fault(
 /// What the actuator would know at a recorded tick: armed, both secrets at hand, the standby ready.
 fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Underway>) -> Facts {
     let standby = |key| Standby {
+        finalizer: None,
         key,
         ready: Readiness::Ready,
         proven: true,
@@ -529,7 +530,9 @@ fn known_at(tick: &Tick, (old, new): (PublicKey, PublicKey), attempt: Option<Und
             method: Method::WitnessSetProperties,
             keys: vec![old, new],
             missing: Vec::new(),
+            permission: None,
+            of: "alice".into(),
         }],
-        active_keys: None,
+        active_keys: Default::default(),
     }
 }

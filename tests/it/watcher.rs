@@ -172,7 +172,7 @@ async fn a_crash_is_seen_and_a_switch_ends_the_fault() {
                 && alice.fault == Fault::No
                 && alice.nodes[&a].up == Some(true)
                 && alice.ready[&b] == Readiness::Ready
-                && alice.active_keys.is_some()
+                && alice.active_keys.contains_key("alice")
                 && alice.last_block.is_some()
         })
         .await;

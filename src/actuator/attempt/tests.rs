@@ -4,9 +4,9 @@ use super::*;
 use crate::actuator::fixture::key;
 use crate::chain::{Change, Method};
 
-const EXPIRY: Millis = 100_000;
+pub(super) const EXPIRY: Millis = 100_000;
 
-fn attempt(swaps: bool) -> Attempt {
+pub(super) fn attempt(swaps: bool) -> Attempt {
     Attempt {
         id: "a".into(),
         request_id: "r".into(),
@@ -36,6 +36,9 @@ fn attempt(swaps: bool) -> Attempt {
         maybe_taken: false,
         included_at: None,
         block: None,
+        registered_block: None,
+        proposed_at: None,
+        pending_at: None,
         effective_at: None,
         effective_time: None,
         effective_block: None,
@@ -45,7 +48,7 @@ fn attempt(swaps: bool) -> Attempt {
 }
 
 /// Head at block `n`, at `n` seconds; irreversible ten blocks behind; `key(k)` registered.
-fn seen(n: u64, k: u8) -> Sighting {
+pub(super) fn seen(n: u64, k: u8) -> Sighting {
     let time = |n: u64| Millis::try_from(n).unwrap() * 1_000;
     Sighting {
         now: time(n) + 50,
@@ -53,11 +56,12 @@ fn seen(n: u64, k: u8) -> Sighting {
         irreversible: Some((n - 10, time(n - 10))),
         registered: Some(key(k)),
         effective: Some(key(k)),
+        coming: None,
         outcomes: vec![],
     }
 }
 
-fn said(n: u64, k: u8, outcome: Outcome) -> Sighting {
+pub(super) fn said(n: u64, k: u8, outcome: Outcome) -> Sighting {
     Sighting {
         outcomes: vec![outcome],
         ..seen(n, k)

@@ -53,6 +53,9 @@ fn attempt(id: &str, from: u8, to: u8, stage: Stage) -> Attempt {
         effective_at: None,
         effective_time: effective.then_some(100),
         effective_block: None,
+        registered_block: None,
+        proposed_at: None,
+        pending_at: None,
         ended_at: None,
         note: None,
     }

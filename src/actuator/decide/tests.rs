@@ -5,10 +5,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::actuator::Incoming;
 use crate::actuator::alert_source::Standing;
+use crate::actuator::authority::Authority;
 use crate::actuator::book::{Book, Intake};
 use crate::actuator::facts::Underway;
 use crate::actuator::fixture::{NOW, facts, key, rules, view};
 use crate::actuator::types::Stage;
+use crate::chain::Method;
 use crate::clock::Millis;
 use crate::config::WhenExhausted;
 use crate::watch::{Fault, Readiness};
@@ -27,11 +29,87 @@ fn acts_when_everything_passes_and_goes_to_the_next_key() {
             (Verdict::Act, Reason::Ok)
         );
         assert!(
-            matches!(plan.next, Step::Switch(o) if o.from == key(1) && o.to == key(2)),
+            matches!(&plan.next, Step::Switch(o) if o.from == key(1) && o.to == key(2)),
             "{plan:?}"
         );
         assert_eq!(plan.decision.interlocks.len(), 22);
     }
+}
+
+#[test]
+fn the_order_carries_the_permission_and_the_finalizer_key_of_the_target() {
+    let mut f = facts(Cause::Webhook);
+    f.authority = vec![Authority {
+        method: Method::Regproducer,
+        keys: vec![key(8), key(9)],
+        missing: vec![],
+        permission: Some("failover".into()),
+        of: "alice@failover".into(),
+    }];
+    f.active_keys = [
+        ("alice".to_owned(), vec![key(8)]),
+        ("alice@failover".to_owned(), vec![key(9)]),
+    ]
+    .into();
+    for (k, name) in rules(&mut f).keys.iter_mut().zip(["a", "b", "c"]) {
+        k.finalizer = Some(format!("PUB_BLS_{name}"));
+    }
+    let Step::Switch(order) = decide(&f).next else {
+        panic!("{:?}", decide(&f));
+    };
+    assert_eq!(order.by.permission.as_deref(), Some("failover"));
+    assert_eq!(order.by.signer, key(9), "the one that the permission takes");
+    assert_eq!(order.finalizer.as_deref(), Some("PUB_BLS_b"));
+}
+
+/// Registered is one key, in force another: nobody acts, and the alert about the old one is over.
+#[test]
+fn nothing_switches_while_a_registered_key_is_not_in_force() {
+    for cause in [Cause::Webhook, Cause::Guard] {
+        let mut f = facts(cause);
+        view(&mut f).registered = Some(key(2));
+        assert_eq!(verdict(&f), (Verdict::Refuse, Reason::FenceMismatch));
+        f.request.fence = Some(key(2));
+        assert_eq!(verdict(&f), (Verdict::Wait, Reason::SwitchPending));
+    }
+    let mut f = facts(Cause::Operator);
+    f.request.action = Action::Switchover;
+    f.request.override_reason = Some("now".into());
+    view(&mut f).registered = Some(key(2));
+    assert_eq!(verdict(&f), (Verdict::Refuse, Reason::SwitchPending));
+}
+
+/// An inactive producer is somebody's decision: no failover, by whomever, brings it back; `enable` does.
+#[test]
+fn an_inactive_producer_is_never_activated_by_a_failover() {
+    for registered in [PublicKey::NULL, key(1)] {
+        for cause in [Cause::Webhook, Cause::Guard] {
+            let mut f = facts(cause);
+            view(&mut f).registered = Some(registered);
+            view(&mut f).enabled = false;
+            f.request.fence = Some(registered);
+            assert_eq!(verdict(&f), (Verdict::Refuse, Reason::OperatorOverride));
+        }
+    }
+}
+
+/// A disable that the schedule cannot follow leaves the old key in force: `enable` must not wait for that.
+#[test]
+fn enable_works_after_a_disable_that_could_not_change_the_schedule() {
+    let mut f = facts(Cause::Operator);
+    f.request.action = Action::Enable;
+    f.authority = vec![Authority {
+        method: Method::Regproducer,
+        keys: vec![key(9)],
+        missing: vec![],
+        permission: None,
+        of: "alice".into(),
+    }];
+    f.active_keys = [("alice".to_owned(), vec![key(9)])].into();
+    view(&mut f).registered = Some(PublicKey::NULL);
+    view(&mut f).enabled = false;
+    assert_eq!(view(&mut f).effective, Some(key(1)));
+    assert_eq!(verdict(&f), (Verdict::Act, Reason::Ok));
 }
 
 #[test]

@@ -148,6 +148,7 @@ impl Driver {
             irreversible: snapshot.irreversible.as_ref().map(|b| (b.num, b.time)),
             registered: state.map(|s| s.registered_key),
             effective: state.map(|s| s.effective_key),
+            coming: state.and_then(|s| s.coming),
             outcomes: self.heard.remove(&attempt.id).unwrap_or_default(),
         })
     }
@@ -239,6 +240,12 @@ impl Driver {
                 format!("the transaction is in block{block}"),
             );
         }
+        if let (None, Some(at)) = (before.proposed_at, after.proposed_at) {
+            push(at, "proposed", format!("{to} is in a proposed schedule"));
+        }
+        if let (None, Some(at)) = (before.pending_at, after.pending_at) {
+            push(at, "pending", format!("{to} is in the pending schedule"));
+        }
         if let (None, Some(at)) = (before.effective_at, after.effective_at) {
             push(at, "effective", format!("the chain names {to}"));
         }
@@ -270,6 +277,18 @@ fn count(book: &mut crate::actuator::book::Book, key: &Name, before: &Attempt, a
             after.sent_at,
             before.included_at,
             after.included_at,
+        ),
+        (
+            "proposed",
+            after.included_at,
+            before.proposed_at,
+            after.proposed_at,
+        ),
+        (
+            "pending",
+            after.proposed_at.or(after.included_at),
+            before.pending_at,
+            after.pending_at,
         ),
         (
             "effective",

@@ -43,14 +43,14 @@ impl Driver {
             let now = clock::now_ms();
             let request = &pending.request;
             let facts = gather(&self.shared, request, standing, &snapshot, now);
-            let plan = decide(&facts);
-            match plan.next {
-                Step::Nothing => self.record(&pending, &plan.decision, None, &mut later),
+            let Plan { decision, next } = decide(&facts);
+            match next {
+                Step::Nothing => self.record(&pending, &decision, None, &mut later),
                 Step::Rehearse(order) => {
-                    self.rehearse(&pending, plan, &order, &snapshot, &mut later)
+                    self.rehearse(&pending, decision, &order, &snapshot, &mut later)
                 }
                 Step::Switch(order) => {
-                    self.switch(&pending, plan, &order, &snapshot, &mut later)
+                    self.switch(&pending, decision, &order, &snapshot, &mut later)
                         .await;
                 }
             }
@@ -111,7 +111,7 @@ impl Driver {
     async fn switch(
         &mut self,
         pending: &Pending,
-        mut plan: Plan,
+        mut decision: Decision,
         order: &Order,
         snapshot: &Arc<Snapshot>,
         later: &mut Vec<Entry>,
@@ -125,8 +125,8 @@ impl Driver {
         let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(why) => {
-                spoil(&mut plan.decision, Reason::AuthorityInvalid, &why);
-                self.record(pending, &plan.decision, Some(why), later);
+                spoil(&mut decision, Reason::AuthorityInvalid, &why);
+                self.record(pending, &decision, Some(why), later);
                 return;
             }
         };
@@ -152,6 +152,9 @@ impl Driver {
             maybe_taken: false,
             included_at: None,
             block: None,
+            registered_block: None,
+            proposed_at: None,
+            pending_at: None,
             effective_at: None,
             effective_time: None,
             effective_block: None,
@@ -165,7 +168,7 @@ impl Driver {
             entries.push(Entry::Attempt(Box::new(old.clone())));
             old
         });
-        let record = self.in_words(request, &plan.decision, None);
+        let record = self.in_words(request, &decision, None);
         let events = [
             self.decided(request, &record),
             self.event(
@@ -185,8 +188,8 @@ impl Driver {
         if let Err(error) = self.shared.journal.write(entries).await {
             tracing::error!(%error, request = request.id, "the switch could not be journaled, so it is not sent");
             if matches!(error, JournalError::Conflict(_)) {
-                spoil(&mut plan.decision, Reason::AttemptOpen, &error.to_string());
-                self.record(pending, &plan.decision, None, later);
+                spoil(&mut decision, Reason::AttemptOpen, &error.to_string());
+                self.record(pending, &decision, None, later);
             }
             return; // still pending: decided again on the next tick
         }
@@ -224,7 +227,7 @@ impl Driver {
     fn rehearse(
         &self,
         pending: &Pending,
-        mut plan: Plan,
+        mut decision: Decision,
         order: &Order,
         snapshot: &Snapshot,
         later: &mut Vec<Entry>,
@@ -240,13 +243,13 @@ impl Driver {
                 self.shared.show(&request.chain, &order.by.signer)
             ),
             Err(why) => {
-                spoil(&mut plan.decision, Reason::AuthorityInvalid, &why);
-                plan.decision.verdict = Verdict::Refuse;
+                spoil(&mut decision, Reason::AuthorityInvalid, &why);
+                decision.verdict = Verdict::Refuse;
                 why
             }
         };
-        let rehearsed = plan.decision.verdict == Verdict::Act;
-        self.record(pending, &plan.decision, Some(note.clone()), later);
+        let rehearsed = decision.verdict == Verdict::Act;
+        self.record(pending, &decision, Some(note.clone()), later);
         if rehearsed {
             let event = self.event(request, "rehearsed", note, None);
             later.push(Entry::Event(event.clone()));

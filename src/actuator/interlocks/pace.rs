@@ -4,6 +4,7 @@
 use super::{Said, deny, no_view, pass, unknown};
 use crate::actuator::facts::Facts;
 use crate::actuator::target::Choice;
+use crate::actuator::types::Stage;
 
 pub(super) fn attempt_open(f: &Facts, choice: &Choice) -> Said {
     let Some(open) = &f.attempt else {
@@ -19,10 +20,15 @@ pub(super) fn attempt_open(f: &Facts, choice: &Choice) -> Said {
             ),
         };
     }
+    let waits = f.registered() == Some(open.to) && open.stage == Stage::Included;
     deny(format!(
         "a switch to {} is under way ({})",
         f.show(&open.to),
-        open.stage.as_str()
+        if waits {
+            "registered, not in force yet"
+        } else {
+            open.stage.as_str()
+        }
     ))
 }
 
@@ -35,6 +41,10 @@ pub(super) fn switch_pending(f: &Facts, _: &Choice) -> Said {
     }
     if view.registered == view.effective {
         pass("the registered key is in force")
+    } else if view.registered.is_some_and(|k| k.is_null()) {
+        // The schedule may never follow (too few producers left to change it): that must not keep anybody from
+        // registering a key again.
+        pass("no key is registered, so none is on its way; the schedule still has the one before")
     } else {
         deny("the registered key is not in force yet: misses still belong to the one before it")
     }

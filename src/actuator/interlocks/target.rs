@@ -44,7 +44,7 @@ pub(in crate::actuator) fn usable(f: &Facts) -> Option<Result<Usable, Lack>> {
     Some(authority::choose(
         &f.authority,
         from,
-        f.active_keys.as_deref(),
+        &f.active_keys,
         &|key| f.show(key),
     ))
 }
@@ -52,6 +52,6 @@ pub(in crate::actuator) fn usable(f: &Facts) -> Option<Result<Usable, Lack>> {
 /// Nulling is easy to do and, with signing keys alone, impossible to undo.
 fn may_null(f: &Facts) -> bool {
     f.rules.as_ref().is_some_and(|r| r.reenable_manual)
-        || authority::can_reenable(&f.authority, f.active_keys.as_deref())
+        || authority::can_reenable(&f.authority, &f.active_keys)
         || (f.request.cause == Cause::Operator && f.request.override_reason.is_some())
 }

@@ -35,6 +35,19 @@ fn active_key_only(f: &mut Facts) {
         method: Method::WitnessUpdate,
         keys: vec![key(9)],
         missing: vec![],
+        permission: None,
+        of: "alice".into(),
+    }];
+}
+
+/// The permission `failover` of alice, with key 9 loaded for it.
+fn permission_only(f: &mut Facts) {
+    f.authority = vec![Authority {
+        method: Method::Regproducer,
+        keys: vec![key(9)],
+        missing: vec![],
+        permission: Some("failover".into()),
+        of: "alice@failover".into(),
     }];
 }
 
@@ -55,6 +68,7 @@ const CASES: &[(Reason, Check, &str, Change)] = &[
     (R::FenceMismatch, Pass, "the fence is registered", |_| ()),
     (R::FenceMismatch, Deny, "another key is registered", |f| view(f).registered = Some(key(2))),
     (R::FenceMismatch, Deny, "the null key is registered", |f| view(f).registered = Some(PublicKey::NULL)),
+    (R::FenceMismatch, Deny, "the key that is still in force, when a newer one is registered", |f| { view(f).registered = Some(key(2)); view(f).effective = Some(key(1)); }),
     (R::FenceMismatch, Deny, "no fence", |f| f.request.fence = None),
     (R::FenceMismatch, Unknown, "settling", |f| view(f).settling = true),
     (R::FenceMismatch, Unknown, "no view", |f| f.view = Err("x".into())),
@@ -123,11 +137,13 @@ const CASES: &[(Reason, Check, &str, Change)] = &[
     (R::Maintenance, Pass, "webhook: alert_not_active judges silences", |f| f.silence = Some("s1".into())),
     (R::AttemptOpen, Pass, "none", |_| ()),
     (R::AttemptOpen, Deny, "under way", |f| f.attempt = underway(false, true, 2)),
+    (R::AttemptOpen, Deny, "registered and waiting to be in force", |f| { f.attempt = underway(false, false, 2); view(f).registered = Some(key(2)); }),
     (R::AttemptOpen, Pass, "lapsed, compare-and-swap, same target", |f| f.attempt = underway(true, true, 2)),
     (R::AttemptOpen, Deny, "lapsed, other target", |f| f.attempt = underway(true, true, 3)),
     (R::AttemptOpen, Deny, "lapsed, overwriting method", |f| f.attempt = underway(true, false, 2)),
     (R::SwitchPending, Pass, "in force", |_| ()),
     (R::SwitchPending, Deny, "not in force", |f| view(f).effective = Some(key(3))),
+    (R::SwitchPending, Pass, "disabled, and the schedule does not follow", |f| view(f).registered = Some(PublicKey::NULL)),
     (R::SwitchPending, Unknown, "settling", |f| view(f).settling = true),
     (R::SwitchPending, Unknown, "no view", |f| f.view = Err("x".into())),
     (R::Cooldown, Pass, "never switched", |_| ()),
@@ -142,9 +158,12 @@ const CASES: &[(Reason, Check, &str, Change)] = &[
     (R::NoReadyStandby, Unknown, "not probed yet", |f| all_unready(f, &Readiness::Unknown)),
     (R::NoReadyStandby, Unknown, "no view", |f| f.view = Err("x".into())),
     (R::AuthorityInvalid, Pass, "compare-and-swap needs none", |_| ()),
-    (R::AuthorityInvalid, Pass, "active key on chain", |f| { active_key_only(f); f.active_keys = Some(vec![key(9)]); }),
-    (R::AuthorityInvalid, Deny, "active key not on chain", |f| { active_key_only(f); f.active_keys = Some(vec![key(8)]); }),
+    (R::AuthorityInvalid, Pass, "active key on chain", |f| { active_key_only(f); f.active_keys = [("alice".into(), vec![key(9)])].into(); }),
+    (R::AuthorityInvalid, Deny, "active key not on chain", |f| { active_key_only(f); f.active_keys = [("alice".into(), vec![key(8)])].into(); }),
     (R::AuthorityInvalid, Unknown, "authority not read yet", active_key_only),
+    (R::AuthorityInvalid, Pass, "the permission suffices", |f| { permission_only(f); f.active_keys = [("alice@failover".into(), vec![key(9)])].into(); }),
+    (R::AuthorityInvalid, Deny, "the permission has another key or may not switch", |f| { permission_only(f); f.active_keys = [("alice@failover".into(), vec![])].into(); }),
+    (R::AuthorityInvalid, Unknown, "active is known, the permission is not", |f| { permission_only(f); f.active_keys = [("alice".into(), vec![key(9)])].into(); }),
     (R::AuthorityInvalid, Unknown, "no view", |f| f.view = Err("x".into())),
     (R::KeyUnavailable, Pass, "loaded", |_| ()),
     (R::KeyUnavailable, Deny, "secret of the registered key not loaded", |f| f.authority[0].keys = vec![key(2)]),

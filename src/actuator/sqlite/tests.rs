@@ -47,6 +47,9 @@ fn attempt(id: &str, producer: &str, open: bool) -> Attempt {
         effective_at: None,
         effective_time: None,
         effective_block: None,
+        registered_block: None,
+        proposed_at: None,
+        pending_at: None,
         ended_at: None,
         note: Some("x".into()),
     }

@@ -259,7 +259,7 @@ fn alice(s: &State, state: ProducerState) -> ProducerSnapshot {
         nodes: BTreeMap::new(),
         ready: s.ready.clone(),
         no_ready_standby_since: None,
-        active_keys: None,
+        active_keys: BTreeMap::new(),
         conflicting_blocks: 0,
     }
 }
@@ -408,6 +408,8 @@ impl Life {
                 method: Method::WitnessSetProperties,
                 keys: (1..=3).map(key).collect(),
                 missing: vec![],
+                permission: None,
+                of: "alice".into(),
             }],
             signers,
         };
