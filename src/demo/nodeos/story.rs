@@ -112,11 +112,7 @@ impl<'a> Story<'a> {
         let mut number = self.last.map_or(head, |(number, _)| number + 1);
         while number <= head {
             let body = json!({"block_num": number});
-            let block = self
-                .world
-                .network
-                .ask("H", "get_block_info", &body)
-                .await?;
+            let block = self.world.network.ask("H", "get_block_info", &body).await?;
             let time: Option<jiff::Timestamp> = block["timestamp"]
                 .as_str()
                 .and_then(|text| format!("{text}Z").parse().ok());

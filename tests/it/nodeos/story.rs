@@ -73,12 +73,8 @@ async fn failover(scene: &mut Scene, beginning: &Beginning) {
         })
         .await;
     let (missed, produced) = scene.counted("A").await;
-    let (least, some) = scene
-        .truth
-        .figures(PRODUCER, &key("A"), beginning.after);
-    let (most, all) = scene
-        .truth
-        .figures(PRODUCER, &key("A"), beginning.before);
+    let (least, some) = scene.truth.figures(PRODUCER, &key("A"), beginning.after);
+    let (most, all) = scene.truth.figures(PRODUCER, &key("A"), beginning.before);
     assert!(
         (least..=most).contains(&missed),
         "counted {missed} misses of A; the blocks say {least} to {most}"
@@ -104,7 +100,10 @@ async fn failover(scene: &mut Scene, beginning: &Beginning) {
     assert_eq!(switch.data["url"], row["url"]);
     assert_eq!(switch.data["location"], row["location"]);
     let now = scene.row("H").await;
-    assert_eq!((&now["url"], &now["location"]), (&row["url"], &row["location"]));
+    assert_eq!(
+        (&now["url"], &now["location"]),
+        (&row["url"], &row["location"])
+    );
     assert_eq!(now["producer_key"], *key("B"));
 
     // It was the webhook that did it, and the journal says each stage.
@@ -130,7 +129,14 @@ fn switch_block(scene: &Scene, registered: usize) -> u64 {
 fn stages_were_journaled(scene: &Scene) {
     let journal = scene.journal();
     let mut rest = journal.iter();
-    for kind in ["signed", "sent", "included", "proposed", "pending", "effective"] {
+    for kind in [
+        "signed",
+        "sent",
+        "included",
+        "proposed",
+        "pending",
+        "effective",
+    ] {
         assert!(
             rest.any(|seen| seen == kind),
             "no {kind}, or not in order: {journal:?}"
@@ -150,7 +156,10 @@ fn misses_were_until_the_schedule_changed(scene: &Scene, switched: u64) {
             .collect::<Vec<_>>()
     };
     let (a, b) = (of("A"), of("B"));
-    assert!(!a.is_empty() && a.iter().all(|s| s.block.is_none()), "{a:?}");
+    assert!(
+        !a.is_empty() && a.iter().all(|s| s.block.is_none()),
+        "{a:?}"
+    );
     assert!(b.iter().any(|s| s.block.is_some()), "{b:?}");
     let last = a.last().map(|s| (s.number, s.version));
     let first = b.first().map(|s| (s.number, s.version));
@@ -223,5 +232,8 @@ async fn back(scene: &mut Scene) {
     assert_eq!(switch.by, [format!("{PRODUCER}@{PERMISSION}")]);
     assert_eq!(switch.data["producer_key"], *a);
     let now = scene.row("H").await;
-    assert_eq!((&now["url"], &now["location"]), (&row["url"], &row["location"]));
+    assert_eq!(
+        (&now["url"], &now["location"]),
+        (&row["url"], &row["location"])
+    );
 }

@@ -71,11 +71,6 @@ impl Truth {
         self.blocks.len() as u64 + 1
     }
 
-    /// Slot of the last block read.
-    pub(crate) fn head_slot(&self) -> u64 {
-        self.blocks.last().map_or(0, |b| b.slot)
-    }
-
     /// Reads on to the head that `node` has now.
     pub(crate) async fn read(&mut self, network: &Network, node: &str) {
         let info = network.info(node).await.expect("get_info");
@@ -250,7 +245,9 @@ fn schedule(hex: &str) -> (u64, Vec<(String, String)>) {
 fn account_name(value: u64) -> String {
     const ALPHABET: &[u8; 32] = b".12345abcdefghijklmnopqrstuvwxyz";
     let mut text: String = (0..12)
-        .map(|i| char::from(ALPHABET[usize::try_from((value >> (59 - 5 * i)) & 31).expect("small")]))
+        .map(|i| {
+            char::from(ALPHABET[usize::try_from((value >> (59 - 5 * i)) & 31).expect("small")])
+        })
         .collect();
     text.push(char::from(
         ALPHABET[usize::try_from(value & 15).expect("small")],
