@@ -4,8 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use slotkeeper::chain::antelope::{Antelope, Transaction};
+use slotkeeper::chain::{BlockId, BlockRef, ChainSpec, Protocol};
 use slotkeeper::clock::Stopwatch;
 use slotkeeper::demo::nodeos::{NodeosConfig, NodeosWorld, PRODUCER, Package, keys};
+use slotkeeper::keys::{Nonce, Signer};
 
 use super::truth::Truth;
 use crate::rig::{Ran, series};
@@ -153,6 +156,43 @@ impl Scene {
     /// The same with slotkeeper's own configuration.
     pub(crate) async fn cli(&self, arguments: &[&str]) -> Ran {
         self.cli_with(&self.world.config_file(), arguments).await
+    }
+
+    /// A transaction of one action of the system contract by `PRODUCER@permission`, signed with that permission's key, as
+    /// nodes take it: what anybody with that key could send, without slotkeeper.
+    pub(crate) async fn signed(&self, action: &str, data: Value, permission: &str) -> Value {
+        let info = self.world.network.info("H").await.expect("get_info");
+        let chain_id = slotkeeper::hex::decode_array(self.world.network.chain_id()).expect("id");
+        let time = info["head_block_time"].as_str().expect("time");
+        let time: jiff::Timestamp = format!("{time}Z").parse().expect("time");
+        let irreversible = BlockRef {
+            num: info["last_irreversible_block_num"].as_u64().expect("block"),
+            id: BlockId(
+                info["last_irreversible_block_id"]
+                    .as_str()
+                    .expect("id")
+                    .into(),
+            ),
+            time: 0,
+        };
+        let action = json!({"account": "eosio", "name": action, "data": data,
+                            "authorization": [{"actor": PRODUCER, "permission": permission}]});
+        let chain = Antelope::new(ChainSpec {
+            name: "nodeos".into(),
+            protocol: Protocol::Antelope,
+            chain_id,
+            address_prefix: keys::PREFIX.into(),
+            core_symbol: "EOS".into(),
+            block_interval: 500,
+        });
+        let drafted = chain.transaction(&[action], time.as_millisecond(), &irreversible);
+        let transaction = drafted.expect("a transaction").0;
+        let digest = transaction.digest(&chain_id);
+        let key = keys::secret(permission).expect("key");
+        let signature = key.sign(&digest, Nonce::Antelope).expect("signature");
+        Transaction::from_bytes(transaction.bytes().to_vec(), vec![signature])
+            .expect("the same transaction")
+            .to_push()
     }
 
     /// Kinds of the journal's events about the producer, in order.

@@ -1,7 +1,9 @@
 //! The whole path on a real chain, with real Prometheus and Alertmanager and the shipped rules: the primary dies,
 //! production moves to the standby, and comes back as planned. Real activations, so it takes minutes; nothing is timed.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use slotkeeper::chain::antelope::faults;
+use slotkeeper::chain::{Accepted, Rejection};
 use slotkeeper::demo::nodeos::{NodeosConfig, PERMISSION, PRODUCER};
 
 use super::scene::{Scene, key, package};
@@ -40,6 +42,12 @@ async fn the_primary_dies_production_moves_and_comes_back_as_planned() {
     };
 
     nothing_changes_by_a_rehearsal(&mut scene).await;
+    a_permission_without_the_link_is_refused(&mut scene).await;
+    scene
+        .until("a turn of key A is counted", async |s| {
+            s.counted("A").await.1 >= TURN
+        })
+        .await;
     failover(&mut scene, &beginning).await;
     back(&mut scene).await;
     scene.world.stop().await;
@@ -187,6 +195,61 @@ async fn nothing_changes_by_a_rehearsal(scene: &mut Scene) {
     assert_eq!(scene.truth.transactions_after(from), 0);
 }
 
+/// A permission of the same producer that is linked to nothing: slotkeeper refuses it before anything is sent, and says
+/// why. Signed by hand all the same, the node answers 202 with the exception in the trace, and that is a failure.
+async fn a_permission_without_the_link_is_refused(scene: &mut Scene) {
+    scene.read().await;
+    let (from, row) = (scene.truth.head(), scene.row("H").await);
+    let directory = scene.world.directory.path().to_owned();
+    let text = std::fs::read_to_string(scene.world.config_file()).expect("config");
+    let text = text
+        .replace(&format!("@{PERMISSION}"), "@unlinked")
+        .replace(&format!("-{PERMISSION}.wif"), "-unlinked.wif")
+        .replace("slotkeeper.db", "unlinked.db");
+    let file = directory.join("unlinked.yml");
+    std::fs::write(&file, text).expect("config");
+    let producer = format!("nodeos/{PRODUCER}");
+    let ran = scene
+        .cli_with(
+            &file,
+            &[
+                "producer",
+                "failover",
+                &producer,
+                "--standalone",
+                "--override",
+                "to see it refused",
+            ],
+        )
+        .await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("authority_invalid"), "{ran:?}");
+    assert!(ran.err.contains("unlinked"), "{ran:?}");
+
+    let data = json!({"producer": PRODUCER, "producer_key": key("B"), "url": row["url"],
+                      "location": row["location"]});
+    let pushed = scene.signed("regproducer", data, "unlinked").await;
+    let answer = scene
+        .world
+        .network
+        .ask("H", "send_transaction2", &json!({"transaction": pushed}))
+        .await
+        .expect("send_transaction2");
+    assert_eq!(answer["processed"]["except"]["code"], 3_090_005, "{answer}");
+    assert_eq!(
+        faults::accepted(&Ok(answer)),
+        Accepted::Refused(Rejection::MissingAuthority),
+        "an exception in the trace is a failure whatever the status"
+    );
+
+    let seen = scene.truth.head();
+    scene
+        .until("four more blocks", async |s| s.truth.head() >= seen + 4)
+        .await;
+    assert_eq!(scene.row("H").await["producer_key"], row["producer_key"]);
+    assert_eq!(scene.truth.transactions_after(from), 0);
+}
+
 /// B1 is back in sync; production returns to it by an operator's command. The counters of key B, whose whole life
 /// slotkeeper has seen, are then exactly the blocks'.
 async fn back(scene: &mut Scene) {
@@ -195,7 +258,7 @@ async fn back(scene: &mut Scene) {
         .until("B1 is ready again, the attempt is over", async |s| {
             let status = s.status().await;
             status["keys"][0]["ready"] == true
-                && status["fault"] != true
+                && status["fault"] == "no"
                 && (status["attempt"].is_null() || status["attempt"]["stage"] == "irreversible")
         })
         .await;
