@@ -31,7 +31,7 @@ pub(super) const HELP: &str = "Example: sign on one machine, send from another\n
 
 #[derive(Debug, Args)]
 pub(super) struct BroadcastArgs {
-    /// steem, hive or blurt.
+    /// steem, hive, blurt or antelope.
     #[arg(long)]
     protocol: Protocol,
     /// Where to send it; may be given several times. https://, or http:// on this machine.
@@ -50,7 +50,10 @@ pub(super) fn run(args: &BroadcastArgs) -> CliResult {
         .map(|url| open(url, args.allow_insecure, chain.framing()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(CliError::Usage)?;
-    let transaction = signed(read_transaction()?)?;
+    let mut transaction = signed(read_transaction()?)?;
+    if args.protocol == Protocol::Antelope {
+        transaction = super::tx_antelope::sendable(transaction)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -181,7 +184,11 @@ fn describe(
         Err(error) => return ("failed", json!(error.outcome.as_str()), json!(error.detail)),
     };
     let said = match reply {
-        Ok(_) => Value::Null,
+        // Antelope nodes answer failures with success and the reason inside.
+        Ok(answer) => answer
+            .pointer("/processed/except/message")
+            .cloned()
+            .unwrap_or(Value::Null),
         Err(fault) => json!(fault.message),
     };
     match chain.accepted(reply) {

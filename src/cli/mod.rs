@@ -19,6 +19,7 @@ mod standalone;
 mod status;
 mod table;
 mod tx;
+mod tx_antelope;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -37,7 +37,9 @@ enum TxCommand {
         [[\"key\",\"<current key, hex>\"],[\"new_signing_key\",\"<new key, hex>\"]],\"extensions\":[]}]],\n   \
         \"extensions\":[]}\n\n\
         'slotkeeper keys inspect STM…' prints a key in hex. Out come serialized, digest, txid, signature,\n\
-        public_key, and the transaction ready to broadcast."
+        public_key, and the transaction ready to broadcast.\n\n\
+        On Antelope give --chain-id, and the transaction as nodes show it (actions with their data as an object); the\n\
+        signature is SIG_K1_…, the transaction the packed body that nodes take."
     )]
     Sign(SignArgs),
     /// Send a signed transaction: the same bytes to every endpoint, once each.
@@ -47,7 +49,7 @@ enum TxCommand {
 
 #[derive(Debug, Args)]
 struct SignArgs {
-    /// steem, hive or blurt.
+    /// steem, hive, blurt or antelope.
     #[arg(long)]
     protocol: Protocol,
     /// The chain's id, 64 hex digits. Default: the protocol's main net.
@@ -100,10 +102,10 @@ pub(super) fn run(args: TxArgs) -> CliResult {
 fn sign(args: &SignArgs) -> CliResult {
     if !matches!(
         args.protocol,
-        Protocol::Steem | Protocol::Hive | Protocol::Blurt
+        Protocol::Steem | Protocol::Hive | Protocol::Blurt | Protocol::Antelope
     ) {
         return Err(CliError::Usage(anyhow!(
-            "--protocol {}: transactions are signed for steem, hive and blurt so far",
+            "--protocol {}: transactions are signed for steem, hive, blurt and antelope so far",
             args.protocol
         )));
     }
@@ -128,9 +130,19 @@ fn sign(args: &SignArgs) -> CliResult {
     }
     let chain_id = match (args.chain_id, Dialect::mainnet_chain_id(args.protocol)) {
         (Some(ChainId(id)), _) | (None, Some(id)) => id,
-        (None, None) => return Err(CliError::Usage(anyhow!("--chain-id is needed"))),
+        (None, None) => {
+            return Err(CliError::Usage(anyhow!(
+                "--chain-id is needed: {} has many networks; get_info of one of its nodes shows it",
+                args.protocol
+            )));
+        }
     };
     let input = read_transaction()?;
+    if args.protocol == Protocol::Antelope {
+        let key = key_file::load(&args.key_file, &args.passphrase.source())?;
+        let object = super::tx_antelope::sign(&input, &chain_id, &dialect.address_prefix, &key)?;
+        return print(&object.to_string());
+    }
     let mut signed =
         Transaction::from_json(&input, &dialect).context("the transaction on stdin")?;
     let key = key_file::load(&args.key_file, &args.passphrase.source())?;

@@ -4,6 +4,7 @@
 mod actuator;
 mod bad_input;
 mod captures;
+mod captures_antelope;
 mod commands;
 mod config;
 mod crash;
@@ -31,8 +32,10 @@ mod rpc_server;
 mod several;
 mod signing;
 mod standalone;
+mod switch_antelope;
 mod tidy;
 mod twice;
+mod tx_antelope;
 mod tx_broadcast;
 mod tx_sign;
 mod vectors;

@@ -6,6 +6,7 @@
 mod abi;
 mod adapter;
 pub mod faults;
+mod leaving;
 mod name;
 mod pack;
 pub mod permission;
@@ -15,6 +16,7 @@ mod transaction;
 mod unpack;
 
 pub use adapter::Antelope;
+pub use leaving::{Leaving, candidates_call, leaving};
 pub use name::{BadName, Name};
 pub use transaction::{Transaction, tapos};
 

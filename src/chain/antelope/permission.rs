@@ -58,6 +58,8 @@ pub struct Account {
     pub name: String,
     /// Its permissions.
     pub permissions: BTreeMap<String, Permission>,
+    /// Actions linked to `eosio.any`: every permission may call them.
+    pub any: Vec<Link>,
 }
 
 /// Whether a permission does for switching.
@@ -88,9 +90,12 @@ impl Account {
             .iter()
             .map(|one| permission(one).map(|p| (p.name.clone(), p)))
             .collect::<Result<_, _>>()?;
+        let any = reply.get("eosio_any_linked_actions");
+        let any = any.and_then(Value::as_array).into_iter().flatten();
         Ok(Self {
             name: text(reply, "account_name")?.to_owned(),
             permissions,
+            any: any.map(link).collect::<Result<_, _>>()?,
         })
     }
 
@@ -100,26 +105,24 @@ impl Account {
         self.permissions.values().any(|p| p.links.is_some())
     }
 
-    /// Whether `permission` may call the action of `eosio`; `None` when the node does not list links (save for `active`'s
-    /// own ancestors and itself it is then unknown).
+    /// Whether `permission` may call the action of `eosio`; `None` when the node does not list links.
     #[must_use]
     pub fn may(&self, permission: &str, action: &str) -> Option<bool> {
         if !self.lists_links() {
             return None;
         }
-        let linked = |wanted: &str| {
-            self.permissions.values().find(|p| {
-                p.links
-                    .iter()
-                    .flatten()
-                    .any(|(c, a)| c == SYSTEM && a == wanted)
-            })
-        };
         // A link of the action itself goes before one of the whole contract.
-        let least = linked(action)
-            .or_else(|| linked("*"))
-            .map_or("active", |p| p.name.as_str());
-        Some(self.is_at_or_above(permission, least))
+        for wanted in [action, "*"] {
+            let here = |(contract, linked): &Link| contract == SYSTEM && linked == wanted;
+            if self.any.iter().any(here) {
+                return Some(true);
+            }
+            let mut permissions = self.permissions.values();
+            if let Some(least) = permissions.find(|p| p.links.iter().flatten().any(here)) {
+                return Some(self.is_at_or_above(permission, &least.name));
+            }
+        }
+        Some(self.is_at_or_above(permission, "active"))
     }
 
     /// Whether `upper` is `lower` or one of its ancestors.
@@ -232,14 +235,18 @@ fn link(value: &Value) -> Result<Link, ReadError> {
 /// The actions that make (or change) a permission for switching only: `updateauth` under `active` with this one key, and a
 /// `linkauth` for each action in `needed`. Signed with `active`.
 ///
+/// `existing` is the account as it stands: links that are there already are left out, since the chain refuses a link that
+/// changes nothing.
+///
 /// # Errors
-/// A name that is none, `owner` or `active`, or a key that is no key.
+/// A name that is none, `owner` or `active`, a key that is no key, or a permission that stands under another than `active`.
 pub fn setup_actions(
     account: &str,
     permission: &str,
     key: &PublicKey,
     address_prefix: &str,
     needed: &[&str],
+    existing: Option<&Account>,
 ) -> Result<Vec<Value>, ReadError> {
     for (what, name) in [("account", account), ("permission", permission)] {
         let parsed = name.parse::<Name>();
@@ -259,6 +266,20 @@ pub fn setup_actions(
     if !key.is_point() {
         return Err(bad("key", "is no public key that anyone could sign with"));
     }
+    let standing = existing.and_then(|a| a.permissions.get(permission));
+    if let Some(standing) = standing.filter(|p| p.parent != "active") {
+        return Err(bad(
+            "permission",
+            format!(
+                "{permission} exists under {}; a parent cannot be changed, so name another",
+                standing.parent
+            ),
+        ));
+    }
+    let linked = |action: &str| {
+        let links = standing.and_then(|p| p.links.as_ref());
+        links.is_some_and(|l| l.iter().any(|(c, a)| c == SYSTEM && a == action))
+    };
     let authorization = json!([{"actor": account, "permission": "active"}]);
     let action = |name: &str, data: Value| json!({"account": SYSTEM, "name": name, "authorization": authorization, "data": data});
     let mut actions = vec![action(
@@ -275,7 +296,7 @@ pub fn setup_actions(
             },
         }),
     )];
-    actions.extend(needed.iter().map(|name| {
+    actions.extend(needed.iter().filter(|name| !linked(name)).map(|name| {
         action(
             "linkauth",
             json!({"account": account, "code": SYSTEM, "type": name, "requirement": permission}),
