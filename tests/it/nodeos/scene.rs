@@ -146,11 +146,7 @@ impl Scene {
             .output()
             .await
             .expect("slotkeeper runs");
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ran::of(&output)
     }
 
     /// The same with slotkeeper's own configuration.
@@ -193,6 +189,25 @@ impl Scene {
         Transaction::from_bytes(transaction.bytes().to_vec(), vec![signature])
             .expect("the same transaction")
             .to_push()
+    }
+
+    /// `slotkeeper tx broadcast` of a signed transaction, to the hub.
+    pub(crate) async fn broadcast(&self, signed: &Value) -> Ran {
+        use tokio::io::AsyncWriteExt;
+        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
+            .args(["tx", "broadcast", "--protocol", "antelope", "--endpoint"])
+            .arg(self.world.network.url("H"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("slotkeeper runs");
+        let mut stdin = child.stdin.take().expect("stdin");
+        let text = signed.to_string();
+        stdin.write_all(text.as_bytes()).await.expect("written");
+        drop(stdin);
+        Ran::of(&child.wait_with_output().await.expect("ends"))
     }
 
     /// Kinds of the journal's events about the producer, in order.

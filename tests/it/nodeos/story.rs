@@ -59,16 +59,16 @@ async fn failover(scene: &mut Scene, beginning: &Beginning) {
     let row = scene.row("H").await;
     scene.world.network.crash("B1").await.expect("crash");
     scene.note("B1 is dead");
-    let mut stages = Vec::new();
+    for stage in ["sent", "included", "proposed", "pending"] {
+        scene
+            .until(&format!("the journal says {stage}"), async |s| {
+                s.journal().iter().any(|kind| kind == stage)
+            })
+            .await;
+    }
+    slotkeeper_is_away_for_a_turn(scene).await;
     scene
         .until("B2 has produced with key B", async |s| {
-            let status = s.status().await;
-            if let Some(stage) = status["attempt"]["stage"].as_str() {
-                if stages.last().is_none_or(|last| last != stage) {
-                    s.note(&format!("the attempt is {stage}"));
-                    stages.push(stage.to_owned());
-                }
-            }
             s.truth.last_block(PRODUCER, &key("B")).is_some()
         })
         .await;
@@ -116,17 +116,39 @@ async fn failover(scene: &mut Scene, beginning: &Beginning) {
 
     // It was the webhook that did it, and the journal says each stage.
     let decisions = scene.get("/api/v1/decisions").await;
-    let acted: Vec<&Value> = decisions["decisions"]
+    let failovers: Vec<&Value> = decisions["decisions"]
         .as_array()
         .expect("list")
         .iter()
-        .filter(|d| d["verdict"] == "act")
+        .filter(|d| d["action"] == "failover")
         .collect();
+    // The key on its way was never accused: it could not sign yet.
+    assert!(
+        failovers.iter().all(|d| d["fence"] == *key("A")),
+        "{decisions}"
+    );
+    let acted: Vec<&&Value> = failovers.iter().filter(|d| d["verdict"] == "act").collect();
     assert_eq!(acted.len(), 1, "{decisions}");
     assert_eq!(acted[0]["cause"], "webhook");
     assert_eq!(acted[0]["attempt"]["txid"], *switch.txid);
     stages_were_journaled(scene);
     misses_were_until_the_schedule_changed(scene, switch_block(scene, registered));
+}
+
+/// slotkeeper stops and starts again while the key that must still sign does not: what it did not see, it reads after.
+async fn slotkeeper_is_away_for_a_turn(scene: &mut Scene) {
+    if let Some(app) = scene.world.app.take() {
+        app.stop().await;
+    }
+    let gone = scene.truth.head();
+    scene
+        .until("a turn passed while slotkeeper was away", async |s| {
+            let slots = s.truth.slots_after(gone);
+            let ours = slots.iter().filter(|slot| slot.producer == PRODUCER);
+            ours.count() as u64 >= TURN
+        })
+        .await;
+    scene.world.start_app().await.expect("slotkeeper starts");
 }
 
 /// Block of the registration that came after the first `registered` ones.
@@ -241,6 +263,9 @@ async fn a_permission_without_the_link_is_refused(scene: &mut Scene) {
         Accepted::Refused(Rejection::MissingAuthority),
         "an exception in the trace is a failure whatever the status"
     );
+    let ran = scene.broadcast(&pushed).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("missing_authority"), "{ran:?}");
 
     let seen = scene.truth.head();
     scene
