@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use crate::chain::Protocol;
+
 /// A URL that was read, with what the rules need of it.
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
@@ -16,7 +18,7 @@ pub(super) struct Checked {
     pub(super) host: String,
     /// This machine.
     pub(super) loopback: bool,
-    /// `https`.
+    /// `https` or `wss`.
     pub(super) https: bool,
     /// Carries a user name or password.
     pub(super) credentials: bool,
@@ -27,6 +29,18 @@ pub(super) struct Checked {
 /// # Errors
 /// A sentence when it is no `http` or `https` URL.
 pub(super) fn check(text: &str) -> Result<Checked, String> {
+    read(text, None)
+}
+
+/// Reads the URL of a node of `protocol`: BitShares nodes speak websockets too.
+///
+/// # Errors
+/// A sentence when it is no URL that such a node can be asked at.
+pub(super) fn check_node(text: &str, protocol: Protocol) -> Result<Checked, String> {
+    read(text, Some(protocol))
+}
+
+fn read(text: &str, node_of: Option<Protocol>) -> Result<Checked, String> {
     let refused = "not a URL such as https://api.example.org";
     let mut url = Url::parse(text.trim()).map_err(|e| {
         if text.contains("://") {
@@ -38,9 +52,11 @@ pub(super) fn check(text: &str) -> Result<Checked, String> {
     let https = match url.scheme() {
         "https" => true,
         "http" => false,
+        "wss" if node_of == Some(Protocol::BitShares) => true,
+        "ws" if node_of == Some(Protocol::BitShares) => false,
         "ws" | "wss" => {
             return Err(format!(
-                "{refused}: web sockets are not supported, give the HTTP address"
+                "{refused}: websockets are for BitShares nodes only, give the HTTP address"
             ));
         }
         _ => {
@@ -125,6 +141,23 @@ mod tests {
             assert_eq!(checked.label, label);
         }
         assert!(check("https://u:p@h.example/").expect("valid").credentials);
+    }
+
+    #[test]
+    fn websockets_are_for_bitshares_nodes() {
+        for (url, secure) in [
+            ("wss://u:p@node.example/ws?key=1", true),
+            ("ws://127.0.0.1:8090/ws", false),
+        ] {
+            let checked = check_node(url, Protocol::BitShares).expect(url);
+            assert_eq!(checked.https, secure, "{url}");
+            assert!(!checked.label.contains("u:p") && !checked.label.contains("key"));
+            for protocol in Protocol::ALL {
+                let fits = check_node(url, protocol).is_ok();
+                assert_eq!(fits, protocol == Protocol::BitShares, "{protocol}");
+            }
+            assert!(check(url).is_err(), "{url}");
+        }
     }
 
     #[test]

@@ -52,6 +52,10 @@ pub struct SlotRecord {
     pub scheduled: String,
     /// The key registered for that witness when the slot came.
     pub registered_key: String,
+    /// The key that the schedule in force accepted for it; on Graphene the registered one.
+    pub effective_key: String,
+    /// Version of the schedule in force (Antelope).
+    pub schedule_version: Option<u64>,
     /// The node that produced; none when missed.
     pub node: Option<String>,
     /// The block: height, id, signing key.
@@ -254,6 +258,8 @@ impl Chain {
             time_ms: head.slot_ms(slot),
             scheduled: scheduled.clone(),
             registered_key: head.key_text(&key),
+            effective_key: head.key_text(&key),
+            schedule_version: None,
             node: None,
             block: None,
         };

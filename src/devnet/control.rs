@@ -2,16 +2,20 @@
 //!
 //! - `/devnet/faults` `{"endpoint":"full1","fault":"black_hole"}`; without `endpoint` the one that is asked; `{"fault":null}` switches it off.
 //! - `/devnet/control` `{"crash":"A"}` `{"freeze":"A"}` `{"lag":"A","blocks":5}` `{"restore":"A"}`
-//!   `{"reorg":2,"drop":"alice","fill":false}` `{"set_key":"alice","node":"B"}` `{"set_key":"alice","key":"TST…"}`.
+//!   `{"partial":"A","percent":30}` `{"handover_fork":2,"after":"alice"}` `{"claim":"alice"}` `{"unregister":"alice"}` (these four
+//!   on Antelope only) `{"reorg":2,"drop":"alice","fill":false}` `{"set_key":"alice","node":"B"}` `{"set_key":"alice","key":"TST…"}`.
 //! - `/devnet/state?slots=100` limits the list of slots to the latest.
 
 use hyper::{Method, StatusCode, Uri};
 use serde_json::{Value, json};
 
+use super::antelope::{self, HandoverFork};
 use super::faults::Fault;
 use super::nodes::NodeState;
 use super::shared::{Endpoint, Shared};
+use super::sim::Sim;
 use super::truth;
+use crate::chain::Protocol;
 use crate::keys::PublicKey;
 
 /// Answers one request.
@@ -82,6 +86,10 @@ fn control(shared: &Shared, wanted: &Value) -> Result<Value, String> {
     } else if let Some(depth) = wanted["reorg"].as_u64() {
         let fill = wanted["fill"].as_bool().unwrap_or(false);
         shared.chain().reorg(depth, text("drop"), fill)?;
+    } else if let Sim::Antelope(chain) = &mut *shared.chain()
+        && let Some(result) = antelope(chain, wanted)
+    {
+        return result;
     } else if let Some(witness) = text("set_key") {
         let mut chain = shared.chain();
         let key = match (text("node"), text("key")) {
@@ -89,6 +97,9 @@ fn control(shared: &Shared, wanted: &Value) -> Result<Value, String> {
                 .node(node)
                 .ok_or_else(|| format!("no node {node}"))?
                 .public_key(),
+            (None, Some(key)) if chain.protocol() == Protocol::Antelope => {
+                PublicKey::parse_antelope(key).map_err(|e| e.to_string())?
+            }
             (None, Some(key)) => {
                 PublicKey::parse(key, chain.prefix()).map_err(|e| e.to_string())?
             }
@@ -97,7 +108,32 @@ fn control(shared: &Shared, wanted: &Value) -> Result<Value, String> {
         let txid = chain.operator_sets_key(witness, &key)?;
         return Ok(json!({"txid": txid}));
     } else {
-        return Err("one of crash, freeze, lag, restore, reorg, set_key".to_owned());
+        return Err(
+            "one of crash, freeze, lag, restore, reorg, set_key; on Antelope also partial, handover_fork, claim, unregister"
+                .to_owned(),
+        );
     }
     Ok(json!({"done": true}))
+}
+
+/// What only an Antelope chain can be told; `None` when it is something else.
+fn antelope(chain: &mut antelope::Chain, wanted: &Value) -> Option<Result<Value, String>> {
+    let text = |k: &str| wanted[k].as_str();
+    let done = |()| json!({"done": true});
+    let sent = |txid| json!({"txid": txid});
+    if let Some(node) = text("partial") {
+        let percent = wanted["percent"].as_u64().unwrap_or(30).min(100);
+        let percent = u8::try_from(percent).unwrap_or(100);
+        return Some(chain.set_partial(node, percent).map(done));
+    }
+    if let Some(blocks) = wanted["handover_fork"].as_u64() {
+        let after = text("after").map(str::to_owned);
+        chain.set_handover_fork(Some(HandoverFork { blocks, after }));
+        return Some(Ok(done(())));
+    }
+    if let Some(producer) = text("claim") {
+        return Some(chain.operator_claims(producer).map(sent));
+    }
+    let producer = text("unregister")?;
+    Some(chain.operator_unregisters(producer).map(sent))
 }

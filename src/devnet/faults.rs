@@ -61,6 +61,12 @@ pub enum Fault {
         #[serde(default = "dip")]
         by: u64,
     },
+    /// Reports fewer unpaid blocks than there are (Antelope), as after a claim that was undone.
+    UnpaidDip {
+        /// By how many.
+        #[serde(default = "dip")]
+        by: u64,
+    },
     /// Redirects to https.
     RedirectHttps {
         /// 301, 302, 307 or 308.

@@ -16,6 +16,7 @@
 //!
 //! All keys are `sha256` of known texts ([`chain::node_key`], [`chain::active_key`]): test keys only.
 
+pub mod antelope;
 mod body;
 mod branch;
 mod codec;

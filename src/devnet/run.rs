@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::antelope::{self, AntelopeConfig};
 use super::chain::{Chain, ChainConfig};
 use super::faults::Fault;
 use super::nodes::NodeState;
@@ -23,9 +24,10 @@ use crate::keys::PublicKey;
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct DevnetConfig {
-    /// Steem, Hive or Blurt.
+    /// Steem, Hive, Blurt or Antelope.
     pub protocol: Protocol,
-    /// Block interval, milliseconds, from 100 up. Where it is no whole number of seconds, times carry milliseconds.
+    /// Block interval, milliseconds, from 100 up (Antelope: 500 on real chains). On Graphene, where it is no whole number
+    /// of seconds, times carry milliseconds.
     pub interval_ms: u64,
     /// Decides the order of every round.
     pub seed: u64,
@@ -33,9 +35,9 @@ pub struct DevnetConfig {
     pub witness: String,
     /// Its nodes, each with a key and an endpoint of its own; the first one's key is registered at the start.
     pub nodes: Vec<String>,
-    /// Further witnesses (`wit01` …), each with one node of the same name and no endpoint.
+    /// Further witnesses (`wit01` …; Antelope: `bpa` …), each with one node of the same name and no endpoint.
     pub others: usize,
-    /// Witness objects beyond these, without votes or nodes (`idle00001` …): never scheduled, there to be watched in numbers.
+    /// Witness objects beyond these, without votes or nodes (`idle00001` …; Antelope: `idlea` …): never scheduled, there to be watched in numbers.
     pub idle: usize,
     /// Plain full nodes: names of endpoints that hold no key.
     pub full_nodes: Vec<String>,
@@ -47,6 +49,8 @@ pub struct DevnetConfig {
     pub total_missed: u64,
     /// Whether replies carry a `Date` header. Real nodes send none, proxies before them do.
     pub date_header: bool,
+    /// What only an Antelope chain has.
+    pub antelope: AntelopeConfig,
 }
 
 /// Why a devnet could not be started.
@@ -91,6 +95,7 @@ impl Default for DevnetConfig {
             history_slots: 150,
             total_missed: 0,
             date_header: false,
+            antelope: AntelopeConfig::default(),
         }
     }
 }
@@ -108,21 +113,7 @@ impl Devnet {
                 config.listen.ip()
             )));
         }
-        let now = now_ms();
-        let start = now.saturating_sub(config.history_slots * config.interval_ms);
-        let chain_config = ChainConfig {
-            protocol: config.protocol,
-            interval_ms: config.interval_ms,
-            seed: config.seed,
-            witness: config.witness,
-            nodes: config.nodes.clone(),
-            others: config.others,
-            idle: config.idle,
-            total_missed: config.total_missed,
-        };
-        let mut chain = Chain::new(chain_config, start).map_err(StartError::Config)?;
-        chain.advance_to(now);
-        let chain = Sim::Graphene(Box::new(chain));
+        let chain = begin(&config).map_err(StartError::Config)?;
         let full = config.full_nodes.into_iter().map(|name| (name, None));
         let own = config
             .nodes
@@ -249,6 +240,18 @@ impl Devnet {
     pub fn with_chain<T>(&self, f: impl FnOnce(&mut Chain) -> T) -> T {
         match &mut *self.shared.chain() {
             Sim::Graphene(chain) => f(chain),
+            Sim::Antelope(_) => panic!("an Antelope chain: use with_antelope"),
+        }
+    }
+
+    /// The same for an Antelope chain.
+    ///
+    /// # Panics
+    /// When it is of another family.
+    pub fn with_antelope<T>(&self, f: impl FnOnce(&mut antelope::Chain) -> T) -> T {
+        match &mut *self.shared.chain() {
+            Sim::Antelope(chain) => f(chain),
+            Sim::Graphene(_) => panic!("a Graphene chain: use with_chain"),
         }
     }
 
@@ -311,6 +314,42 @@ impl EndpointHandle<'_> {
     pub fn clear_fault(&self) {
         self.shared.set_fault(self.endpoint, None);
     }
+}
+
+/// The chain with its past.
+fn begin(config: &DevnetConfig) -> Result<Sim, String> {
+    let now = now_ms();
+    let before = |slots: u64| now.saturating_sub(slots * config.interval_ms);
+    let mut sim = if config.protocol == Protocol::Antelope {
+        // Two rounds and some: before that nothing is irreversible on a real chain either.
+        let rounds = (config.others as u64 + 1).min(21) * antelope::state::TURN * 5 / 2;
+        let settings = antelope::ChainConfig {
+            interval_ms: config.interval_ms,
+            seed: config.seed,
+            producer: config.witness.clone(),
+            nodes: config.nodes.clone(),
+            others: config.others,
+            idle: config.idle,
+            antelope: config.antelope.clone(),
+        };
+        let start = before(config.history_slots.max(rounds));
+        Sim::Antelope(Box::new(antelope::Chain::new(settings, start)?))
+    } else {
+        let settings = ChainConfig {
+            protocol: config.protocol,
+            interval_ms: config.interval_ms,
+            seed: config.seed,
+            witness: config.witness.clone(),
+            nodes: config.nodes.clone(),
+            others: config.others,
+            idle: config.idle,
+            total_missed: config.total_missed,
+        };
+        let start = before(config.history_slots);
+        Sim::Graphene(Box::new(Chain::new(settings, start)?))
+    };
+    sim.advance_to(now);
+    Ok(sim)
 }
 
 /// The clockwork: runs every slot when its time comes. After a stall it catches up without inventing missed slots.

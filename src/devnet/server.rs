@@ -21,12 +21,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::antelope::rest;
 use super::body::ReplyBody;
 use super::control;
 use super::faults::{Fault, spoil};
 use super::rpc::{self, Answer};
 use super::shared::{Endpoint, Shared};
 use super::sim::Sim;
+use crate::chain::Protocol;
 
 /// Largest request body.
 const MAX_BODY: usize = 1024 * 1024;
@@ -242,7 +244,9 @@ async fn reply(
         }
         _ => {}
     }
-    if parts.method != Method::POST {
+    let (method, path) = (&parts.method, parts.uri.path());
+    let antelope = shared.chain().protocol() == Protocol::Antelope;
+    if !antelope && *method != Method::POST {
         return Some(json_reply(
             StatusCode::METHOD_NOT_ALLOWED,
             &json!({"error": "POST JSON-RPC here"}),
@@ -251,11 +255,24 @@ async fn reply(
     if let Some(Fault::Slow { ms }) = &fault {
         tokio::time::sleep(Duration::from_millis(*ms)).await;
     }
-    let (status, mut value) = answer(shared, endpoint, &body).await?;
-    if let Some(f) = &fault {
-        let request = serde_json::from_slice(&body).unwrap_or_default();
-        spoil(f, &request, &mut value);
-    }
+    let (status, value) = if antelope {
+        let view = shared.view(endpoint)?;
+        let mut reply = match &mut *shared.chain() {
+            Sim::Antelope(chain) => rest::answer(chain, method, path, &body, view, &endpoint.name),
+            Sim::Graphene(_) => return None,
+        };
+        if let Some(f) = &fault {
+            rest::spoil(f, path, &mut reply);
+        }
+        reply
+    } else {
+        let (status, mut value) = answer(shared, endpoint, &body).await?;
+        if let Some(f) = &fault {
+            let request = serde_json::from_slice(&body).unwrap_or_default();
+            spoil(f, &request, &mut value);
+        }
+        (status, value)
+    };
     let text = value.to_string();
     Some(match fault {
         Some(Fault::LostReply) => return None,
@@ -281,6 +298,7 @@ async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<(St
     let mut slots = shared.slots.subscribe();
     let now = match &mut *shared.chain() {
         Sim::Graphene(chain) => rpc::answer(chain, body, view, &endpoint.name),
+        Sim::Antelope(_) => return None,
     };
     let (txid, id, expiration_ms) = match now {
         Answer::Now(v) => return Some((StatusCode::OK, v)),
@@ -293,15 +311,14 @@ async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<(St
     loop {
         let (place, head) = {
             let sim = shared.chain();
-            let Sim::Graphene(chain) = &*sim;
-            (chain.included(&txid), chain.head())
+            (sim.included(&txid), sim.head())
         };
         let result = match place {
             Some((block, n)) => {
                 json!({"id": txid, "block_num": block, "trx_num": n, "expired": false})
             }
-            None if head.head_ms > expiration_ms => {
-                json!({"id": txid, "block_num": head.head_num, "trx_num": 0, "expired": true})
+            None if head.1 > expiration_ms => {
+                json!({"id": txid, "block_num": head.0, "trx_num": 0, "expired": true})
             }
             None => {
                 slots.changed().await.ok()?;

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::antelope;
 use super::chain::{Chain, ViewSpec};
 use super::nodes::{Node, NodeState};
 use super::truth::Truth;
@@ -15,6 +16,8 @@ use crate::keys::PublicKey;
 pub(crate) enum Sim {
     /// Steem and kin.
     Graphene(Box<Chain>),
+    /// EOS and kin.
+    Antelope(Box<antelope::Chain>),
 }
 
 impl Sim {
@@ -22,6 +25,7 @@ impl Sim {
     pub(crate) fn advance_to(&mut self, now_ms: u64) -> usize {
         match self {
             Sim::Graphene(c) => c.advance_to(now_ms),
+            Sim::Antelope(c) => c.advance_to(now_ms),
         }
     }
 
@@ -29,6 +33,7 @@ impl Sim {
     pub(crate) fn next_slot_ms(&self) -> u64 {
         match self {
             Sim::Graphene(c) => c.next_slot_ms(),
+            Sim::Antelope(c) => c.next_slot_ms(),
         }
     }
 
@@ -36,6 +41,7 @@ impl Sim {
     pub(crate) fn nodes(&self) -> &[Node] {
         match self {
             Sim::Graphene(c) => &c.nodes,
+            Sim::Antelope(c) => &c.nodes,
         }
     }
 
@@ -48,6 +54,7 @@ impl Sim {
     pub(crate) fn set_node(&mut self, name: &str, state: NodeState) -> Result<(), String> {
         match self {
             Sim::Graphene(c) => c.set_node(name, state),
+            Sim::Antelope(c) => c.set_node(name, state),
         }
     }
 
@@ -60,6 +67,7 @@ impl Sim {
     ) -> Result<(), String> {
         match self {
             Sim::Graphene(c) => c.reorg(depth, drop, fill),
+            Sim::Antelope(c) => c.reorg(depth, drop, fill),
         }
     }
 
@@ -67,6 +75,7 @@ impl Sim {
     pub(crate) fn reorgs(&self) -> u64 {
         match self {
             Sim::Graphene(c) => c.reorgs(),
+            Sim::Antelope(c) => c.reorgs(),
         }
     }
 
@@ -74,6 +83,7 @@ impl Sim {
     pub(crate) fn fork_frozen(&mut self) -> u32 {
         match self {
             Sim::Graphene(c) => c.fork_frozen(),
+            Sim::Antelope(c) => c.fork_frozen(),
         }
     }
 
@@ -81,6 +91,7 @@ impl Sim {
     pub(crate) fn fork_minority(&mut self, back: u64) -> u32 {
         match self {
             Sim::Graphene(c) => c.fork_minority(back),
+            Sim::Antelope(c) => c.fork_minority(back),
         }
     }
 
@@ -88,6 +99,7 @@ impl Sim {
     pub(crate) fn drop_branch(&mut self, id: u32) {
         match self {
             Sim::Graphene(c) => c.drop_branch(id),
+            Sim::Antelope(c) => c.drop_branch(id),
         }
     }
 
@@ -99,6 +111,7 @@ impl Sim {
     ) -> Result<String, String> {
         match self {
             Sim::Graphene(c) => c.operator_sets_key(producer, key),
+            Sim::Antelope(c) => c.operator_sets_key(producer, key),
         }
     }
 
@@ -106,6 +119,7 @@ impl Sim {
     pub(crate) fn prefix(&self) -> &str {
         match self {
             Sim::Graphene(c) => c.codec.prefix(),
+            Sim::Antelope(_) => antelope::PREFIX,
         }
     }
 
@@ -113,6 +127,7 @@ impl Sim {
     pub(crate) fn chain_id(&self) -> [u8; 32] {
         match self {
             Sim::Graphene(c) => c.codec.chain_id,
+            Sim::Antelope(_) => antelope::chain_id(),
         }
     }
 
@@ -120,6 +135,7 @@ impl Sim {
     pub(crate) fn protocol(&self) -> Protocol {
         match self {
             Sim::Graphene(c) => c.config.protocol,
+            Sim::Antelope(_) => Protocol::Antelope,
         }
     }
 
@@ -127,6 +143,7 @@ impl Sim {
     pub(crate) fn settings(&self) -> Value {
         let (interval, seed) = match self {
             Sim::Graphene(c) => (c.config.interval_ms, c.config.seed),
+            Sim::Antelope(c) => (c.config.interval_ms, c.config.seed),
         };
         json!({"protocol": self.protocol().as_str(), "interval_ms": interval, "seed": seed})
     }
@@ -135,6 +152,29 @@ impl Sim {
     pub(crate) fn truth(&self, slots: usize) -> Truth {
         match self {
             Sim::Graphene(c) => Truth::of(c, slots),
+            Sim::Antelope(c) => c.truth(slots),
+        }
+    }
+
+    /// Whether the transaction is in a block: height and place.
+    pub(crate) fn included(&self, txid: &str) -> Option<(u64, usize)> {
+        match self {
+            Sim::Graphene(c) => c.included(txid),
+            Sim::Antelope(_) => None,
+        }
+    }
+
+    /// Height and time of the head.
+    pub(crate) fn head(&self) -> (u64, u64) {
+        match self {
+            Sim::Graphene(c) => {
+                let head = c.head();
+                (head.head_num, head.head_ms)
+            }
+            Sim::Antelope(c) => {
+                let head = c.head();
+                (head.head_num, head.head_ms)
+            }
         }
     }
 

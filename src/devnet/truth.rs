@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::antelope::ScheduleRecord;
 use super::chain::{Chain, SlotRecord};
 use super::nodes::NodeState;
 use super::shared::Shared;
@@ -19,12 +20,16 @@ pub struct Truth {
     pub irreversible: u64,
     /// Witness to registered key.
     pub registered: BTreeMap<String, String>,
-    /// Witness to the node's own counter.
+    /// Witness to the key that may sign for it now; on Graphene the registered one.
+    pub effective: BTreeMap<String, String>,
+    /// Witness to the node's own counter (Antelope nodes keep none: the devnet's own).
     pub total_missed: BTreeMap<String, u64>,
     /// Every slot, oldest first.
     pub slots: Vec<SlotRecord>,
     /// Every accepted transaction, oldest first.
     pub transactions: Vec<TxTruth>,
+    /// Every version of the schedule, in order (Antelope).
+    pub schedules: Vec<ScheduleRecord>,
 }
 
 /// An accepted transaction and where it ended.
@@ -57,7 +62,9 @@ impl Truth {
             head_num: head.head_num,
             head_ms: head.head_ms,
             irreversible: head.lib,
+            effective: registered.clone().collect(),
             registered: registered.collect(),
+            schedules: Vec::new(),
             total_missed: head
                 .witnesses()
                 .iter()
@@ -97,10 +104,12 @@ pub(crate) fn state(shared: &Shared, slots: usize) -> Value {
     let t = chain.truth(slots);
     let slot = |s: &SlotRecord| {
         json!({"slot": s.slot, "time_ms": s.time_ms, "scheduled": s.scheduled, "registered_key": s.registered_key,
+            "effective_key": s.effective_key, "schedule_version": s.schedule_version,
             "produced_by": s.block.as_ref().map(|_| &s.scheduled), "node": s.node,
             "block_num": s.block.as_ref().map(|b| b.0), "block_id": s.block.as_ref().map(|b| &b.1),
             "signing_key": s.block.as_ref().map(|b| &b.2)})
     };
+    let schedule = |s: &ScheduleRecord| json!({"version": s.version, "keys": s.keys, "proposed": s.proposed, "pending": s.pending, "active": s.active});
     let node_state = |s: NodeState| match s {
         NodeState::Healthy => json!("healthy"),
         NodeState::Crashed => json!("crashed"),
@@ -119,7 +128,7 @@ pub(crate) fn state(shared: &Shared, slots: usize) -> Value {
     json!({
         "protocol": config["protocol"], "interval_ms": config["interval_ms"], "seed": config["seed"],
         "head_block_number": t.head_num, "head_ms": t.head_ms, "last_irreversible_block_num": t.irreversible,
-        "reorgs": reorgs, "registered": t.registered, "total_missed": t.total_missed, "nodes": nodes, "endpoints": endpoints,
+        "reorgs": reorgs, "registered": t.registered, "effective": t.effective, "schedules": t.schedules.iter().map(schedule).collect::<Vec<_>>(), "total_missed": t.total_missed, "nodes": nodes, "endpoints": endpoints,
         "slots": t.slots.iter().map(slot).collect::<Vec<_>>(),
         "transactions": t.transactions.iter().map(|x| json!({"txid": x.txid, "via": x.via, "accepted_ms": x.accepted_ms,
             "block_num": x.block_num, "operations": x.operations, "on_main": x.on_main})).collect::<Vec<_>>(),

@@ -42,6 +42,11 @@ pub(super) fn transport(error: &reqwest::Error) -> EndpointError {
     failure(RpcOutcome::Malformed, "the reply is not HTTP")
 }
 
+/// Classifies an error of an open connection.
+pub(super) fn of_io(error: &io::Error) -> EndpointError {
+    classify(error).unwrap_or_else(|| failure(RpcOutcome::Refused, "the connection broke"))
+}
+
 /// Whether the connection ended before any byte of a reply: a kept connection that the node had closed meanwhile.
 pub(super) fn closed_before_reply(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);

@@ -15,9 +15,40 @@ pub(super) enum Parsed {
     Malformed(String),
 }
 
+/// A message on a connection that several requests share.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Said {
+    /// The answer to the request of that id (an error may name none).
+    Reply(Option<u64>, Reply),
+    /// Something nobody asked for.
+    Notice,
+    /// Not JSON-RPC: what is wrong with it (never its content).
+    Malformed(String),
+}
+
 /// The body that asks one call. Its id is 1.
 pub(super) fn single(call: &Call) -> Vec<u8> {
-    request(call, 1).to_string().into_bytes()
+    numbered(call, 1)
+}
+
+/// The body that asks one call under an id of its own.
+pub(super) fn numbered(call: &Call, id: u64) -> Vec<u8> {
+    request(call, id).to_string().into_bytes()
+}
+
+/// One message of a connection that several requests share.
+pub(super) fn parse_message(body: &[u8]) -> Said {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) => return Said::Malformed(why_not_json(&error, body)),
+    };
+    let id = id_of(&value).and_then(|id| u64::try_from(id).ok());
+    match reply(&value) {
+        Some(reply) => Said::Reply(id, reply),
+        // `{"method":"notice","params":[…]}` ([fc] websocket_api.cpp).
+        None if id.is_none() && value.get("method").is_some_and(Value::is_string) => Said::Notice,
+        None => Said::Malformed("the message has neither result nor error".into()),
+    }
 }
 
 /// The body that asks several calls in order. Ids count from 1.
@@ -216,6 +247,35 @@ mod tests {
         };
         assert_eq!(replies[0].as_ref().expect_err("an error").message, "no");
         assert!(matches!(parse_single(b"[]"), Parsed::Malformed(_)));
+    }
+
+    #[test]
+    fn messages_of_a_shared_connection_are_replies_notices_or_nonsense() {
+        let table = [
+            (
+                r#"{"id":7,"result":null}"#,
+                Said::Reply(Some(7), ok(Value::Null)),
+            ),
+            (r#"{"method":"notice","params":[3,[]]}"#, Said::Notice),
+            (
+                r#"{"id":7}"#,
+                Said::Malformed("the message has neither result nor error".into()),
+            ),
+            ("", Said::Malformed("the body is empty".into())),
+            (
+                r#"{"id":7,"method":"notice"}"#,
+                Said::Malformed("the message has neither result nor error".into()),
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse_message(text.as_bytes()), expected, "{text}");
+        }
+        let Said::Reply(None, Err(fault)) =
+            parse_message(br#"{"id":null,"error":{"code":-32700}}"#)
+        else {
+            panic!("not parsed");
+        };
+        assert_eq!(fault.code, -32700);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `transport` | one POST within limits, redirects as POSTs |
+//! | `transport` | one POST within limits, redirects as POSTs; the beginning of a websocket |
+//! | `socket` | JSON-RPC over a websocket |
 //! | `redirect` | where a redirected POST may go |
 //! | `failure` | error → bounded outcome |
 //! | `jsonrpc`, `rest` | calls → body → replies, in either framing |
@@ -26,6 +27,7 @@ mod recall;
 mod redirect;
 mod rest;
 mod round;
+mod socket;
 mod transport;
 mod types;
 mod wire;

@@ -1,13 +1,17 @@
-//! One POST: connect, send, read the answer up to 4 MiB, follow redirects as POSTs. Owns the HTTP clients; knows
-//! nothing of JSON.
+//! One POST: connect, send, read the answer up to 4 MiB, follow redirects as POSTs; or one connection made a websocket.
+//! Owns the HTTP clients; knows nothing of JSON.
 
 use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, Url};
+use reqwest::header::{
+    CONNECTION, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, Upgraded, Url};
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::failure::{self, DnsError, failure};
 use super::redirect;
@@ -15,7 +19,7 @@ use super::types::{EndpointError, RpcOutcome};
 use crate::clock::{Millis, now_ms};
 
 /// Largest body that is read: an endpoint must not be able to fill our memory.
-const MAX_BODY: usize = 4 << 20;
+pub(super) const MAX_BODY: usize = 4 << 20;
 /// How long an idle https connection is kept for the next tick.
 const KEEP_IDLE: Duration = Duration::from_secs(20);
 
@@ -151,8 +155,55 @@ impl Transport {
         if url.scheme() != "https" {
             return exchange(self.plain_kept.as_ref(), &self.plain, url, body, kind).await;
         }
-        let secure = self
-            .secure
+        let secure = self.secure()?;
+        exchange(Some(&secure.kept), &secure.fresh, url, body, kind).await
+    }
+
+    /// Opens a websocket (RFC 6455 §4.1) at `url`, which is given as `http` or `https`. Redirects are not followed: whoever
+    /// is sent elsewhere should be told so, once, by a person.
+    pub(super) async fn upgrade(
+        &self,
+        url: &Url,
+        facts: &mut Facts,
+    ) -> Result<Upgraded, EndpointError> {
+        let client = if url.scheme() == "https" {
+            &self.secure()?.fresh
+        } else {
+            &self.plain
+        };
+        let key = generate_key();
+        let response = client
+            .get(url.clone())
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key)
+            .send()
+            .await
+            .map_err(|e| failure::transport(&e))?;
+        *facts = facts_of(&response);
+        let status = response.status();
+        if status.is_redirection() {
+            let why = "a websocket address that redirects (use the final address)";
+            return Err(failure(RpcOutcome::Redirect, why));
+        }
+        if status.is_success() {
+            let why = "no websocket there (it answered as a web server)";
+            return Err(failure(RpcOutcome::Malformed, why));
+        }
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(failure::status(status));
+        }
+        let accepted = text(response.headers(), SEC_WEBSOCKET_ACCEPT);
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_str()) {
+            let why = "the answer to the websocket handshake is another's";
+            return Err(failure(RpcOutcome::Malformed, why));
+        }
+        response.upgrade().await.map_err(|e| failure::transport(&e))
+    }
+
+    fn secure(&self) -> Result<&Secure, EndpointError> {
+        self.secure
             .get_or_init(|| Secure::new(&self.extra_roots, self.habits.idle))
             .as_ref()
             .map_err(|why| {
@@ -160,8 +211,7 @@ impl Transport {
                     RpcOutcome::Tls,
                     format!("the system's root certificates cannot be loaded: {why}"),
                 )
-            })?;
-        exchange(Some(&secure.kept), &secure.fresh, url, body, kind).await
+            })
     }
 }
 

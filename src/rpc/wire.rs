@@ -7,6 +7,7 @@ use super::failure::{self, failure};
 use super::jsonrpc::{self, Parsed};
 use super::redirect::is_loopback;
 use super::rest;
+use super::socket::Socket;
 use super::transport::{Facts, Habits, Kind, Received, Transport};
 use super::types::{EndpointError, RpcOutcome};
 use crate::chain::{Call, Framing, Reply};
@@ -17,9 +18,11 @@ pub(super) const LANES: usize = 8;
 
 /// See the module.
 pub(super) struct Wire {
+    /// Also of a websocket as `http` or `https`: it begins as a request there.
     url: Url,
     framing: Framing,
     transport: Transport,
+    socket: Option<Socket>,
 }
 
 // === impl Wire ===
@@ -31,18 +34,30 @@ impl Wire {
         framing: Framing,
         roots: Vec<Certificate>,
     ) -> Result<Self, String> {
-        let url = Url::parse(&config.url).map_err(|e| format!("no valid URL ({e})"))?;
+        let mut url = Url::parse(&config.url).map_err(|e| format!("no valid URL ({e})"))?;
+        let shown = url.scheme().to_owned();
+        let below = match shown.as_str() {
+            "ws" => Some("http"),
+            "wss" => Some("https"),
+            _ => None,
+        };
+        if let Some(scheme) = below {
+            if framing != Framing::JsonRpcStatus {
+                return Err("websockets are spoken only with BitShares nodes: use https://".into());
+            }
+            url.set_scheme(scheme)
+                .map_err(|()| "no valid URL".to_owned())?;
+        }
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&url) || config.allow_insecure => {}
             "http" => {
-                return Err(
-                    "http:// beyond this machine can be read and changed on the way: use \
-                            https://, or set allow_insecure: true"
-                        .into(),
-                );
+                return Err(format!(
+                    "{shown}:// beyond this machine can be read and changed on the way: use \
+                     {shown}s://, or set allow_insecure: true"
+                ));
             }
-            other => return Err(format!("{other}:// is neither https:// nor http://")),
+            _ => return Err(format!("{shown}:// is neither https:// nor http://")),
         }
         let batches = framing == Framing::JsonRpc { batches: true };
         let habits = Habits {
@@ -54,10 +69,11 @@ impl Wire {
             url,
             framing,
             transport: Transport::new(roots, habits)?,
+            socket: below.map(|_| Socket::default()),
         })
     }
 
-    /// https, or this machine.
+    /// Encrypted, or this machine.
     pub(super) fn is_secure(&self) -> bool {
         self.url.scheme() == "https" || is_loopback(&self.url)
     }
@@ -69,6 +85,10 @@ impl Wire {
         kind: Kind,
         facts: &mut Facts,
     ) -> Result<Reply, EndpointError> {
+        if let Some(socket) = &self.socket {
+            let asked = socket.one(&self.transport, &self.url, call, kind, facts);
+            return asked.await;
+        }
         if self.framing == Framing::Rest {
             let url = rest::address(&self.url, call);
             let body = rest::body(call);

@@ -128,7 +128,7 @@ fn shows(fault: &Fault, status: &EndpointStatus) -> bool {
         // Where it leads nothing answers TLS.
         Fault::RedirectHttps { .. } => !status.up && status.error.is_some(),
         // Its own counter is nobody's evidence.
-        Fault::TotalMissedDip { .. } => status.up,
+        Fault::TotalMissedDip { .. } | Fault::UnpaidDip { .. } => status.up,
         // What a node need not have, or a gateway words otherwise, is no fault of the endpoint.
         Fault::NoMethod { .. } | Fault::NullIsError | Fault::Slow { .. } => status.up,
     }

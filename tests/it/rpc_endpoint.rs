@@ -323,7 +323,7 @@ async fn credentials_and_queries_show_nowhere() {
     assert!(remote.problem.contains("allow_insecure"), "{remote}");
 }
 
-mod tls {
+pub(crate) mod tls {
     use std::sync::Arc;
 
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -333,7 +333,7 @@ mod tls {
     use super::*;
     use crate::rpc_server::Server;
 
-    fn server_config() -> (rustls::ServerConfig, String) {
+    pub(crate) fn server_config() -> (rustls::ServerConfig, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2020, 1, 1);

@@ -9,6 +9,7 @@ use super::super::model::{ChainConfig, EndpointConfig};
 use super::super::raw::{RawChain, RawEndpoint};
 use super::super::url;
 use super::{Checking, at_least, flag, label, network, shown, unique};
+use crate::chain::Protocol;
 
 /// Timeouts written down for a whole chain.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +50,7 @@ fn chain(
         soft: raw.soft_timeout.map(|s| s.0),
         hard: raw.hard_timeout.map(|s| s.0),
     };
-    let endpoints = endpoints(at, &raw.endpoints, limits)?;
+    let endpoints = endpoints(at, &raw.endpoints, limits, spec.protocol)?;
     let providers = endpoints
         .iter()
         .map(|e| e.provider.as_str())
@@ -138,6 +139,7 @@ fn endpoints(
     at: &str,
     raw: &[RawEndpoint],
     limits: Limits,
+    protocol: Protocol,
 ) -> Result<Vec<EndpointConfig>, ConfigError> {
     if raw.is_empty() {
         return Err(ConfigError::rule(
@@ -159,6 +161,7 @@ fn endpoints(
                 soft: one.soft_timeout.map(|s| s.0).or(limits.soft),
                 hard: one.hard_timeout.map(|s| s.0).or(limits.hard),
             },
+            protocol,
         )?;
         if let Some(provider) = &one.provider {
             endpoint.provider = label(format!("{at}.provider"), &provider.0)?;
@@ -178,7 +181,7 @@ fn endpoints(
     }
     let loopback = out
         .iter()
-        .filter(|e| url::check(&e.url).is_ok_and(|c| c.loopback))
+        .filter(|e| url::check_node(&e.url, protocol).is_ok_and(|c| c.loopback))
         .count();
     if loopback > 1
         && let Some(i) = nameless.first()
@@ -197,12 +200,13 @@ pub(super) fn one_url(
     key: &str,
     text: &str,
     allow_insecure: bool,
+    protocol: Protocol,
 ) -> Result<EndpointConfig, ConfigError> {
     let limits = Limits {
         soft: None,
         hard: None,
     };
-    endpoint(at, key, text, allow_insecure, limits).map(|(_, endpoint)| endpoint)
+    endpoint(at, key, text, allow_insecure, limits, protocol).map(|(_, endpoint)| endpoint)
 }
 
 fn endpoint(
@@ -211,13 +215,20 @@ fn endpoint(
     text: &str,
     allow_insecure: bool,
     limits: Limits,
+    protocol: Protocol,
 ) -> Result<(url::Checked, EndpointConfig), ConfigError> {
-    let checked = url::check(text).map_err(|e| ConfigError::rule(format!("{at}.{key}"), e))?;
+    let checked =
+        url::check_node(text, protocol).map_err(|e| ConfigError::rule(format!("{at}.{key}"), e))?;
     if !checked.https && !checked.loopback && !allow_insecure {
+        let encrypted = if checked.full.starts_with("ws") {
+            "wss"
+        } else {
+            "https"
+        };
         return Err(ConfigError::rule(
             format!("{at}.{key}"),
             format!(
-                "{} is not encrypted and leaves this machine: use https, or say `allow_insecure: true` if the network between is your own",
+                "{} is not encrypted and leaves this machine: use {encrypted}, or say `allow_insecure: true` if the network between is your own",
                 checked.label
             ),
         ));

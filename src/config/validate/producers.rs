@@ -263,7 +263,9 @@ fn node_url(
     allow_insecure: bool,
     chain: &ChainConfig,
 ) -> Result<EndpointConfig, ConfigError> {
-    let label = url::check(text).map(|c| c.label).ok();
+    let label = url::check_node(text, chain.spec.protocol)
+        .map(|c| c.label)
+        .ok();
     if let Some(same) = chain
         .endpoints
         .iter()
@@ -271,5 +273,5 @@ fn node_url(
     {
         return Ok(same.clone());
     }
-    chains::one_url(at, "node", text, allow_insecure)
+    chains::one_url(at, "node", text, allow_insecure, chain.spec.protocol)
 }

@@ -3,7 +3,7 @@
 mod broadcast;
 mod chain;
 mod faults;
-mod reads;
+pub(crate) mod reads;
 
 use std::time::Duration;
 

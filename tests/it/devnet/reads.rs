@@ -7,7 +7,7 @@ use slotkeeper::devnet::{Devnet, DevnetConfig};
 use super::{call, client, post, start};
 
 /// The captures of one chain.
-pub(super) fn captures(name: &str) -> Value {
+pub(crate) fn captures(name: &str) -> Value {
     let path = format!(
         "{}/tests/data/vectors/{name}-rpc-captures.json",
         env!("CARGO_MANIFEST_DIR")
@@ -17,7 +17,7 @@ pub(super) fn captures(name: &str) -> Value {
 }
 
 /// Asserts that `ours` has exactly the fields of `theirs`, with values of the same JSON type, all the way down.
-fn same_shape(at: &str, theirs: &Value, ours: &Value) {
+pub(crate) fn same_shape(at: &str, theirs: &Value, ours: &Value) {
     match (theirs, ours) {
         (Value::Object(a), Value::Object(b)) => {
             let names = |m: &serde_json::Map<String, Value>| {
