@@ -64,6 +64,7 @@ fn ticks(blocks: usize) -> anyhow::Result<Vec<Figure>> {
     let pool = Pool::new(chain::open(configured.spec.clone())?, configured)?;
     let mut ledger = Ledger::new(LedgerRules {
         interval: configured.spec.block_interval,
+        turn: 1,
         miss_window: 86_400_000,
         watch_all: false,
         watched: config

@@ -123,6 +123,15 @@ impl ActuatorHandle {
             let order = async move { this.standing_order(&producer, &command).await };
             return in_full(order).await;
         };
+        if action == Action::Disable
+            && let Some(chain) = self.shared.config.chain(&command.chain)
+            && let Ok(chain) = crate::chain::open(chain.spec.clone())
+            && let Err(why) = chain.can_disable()
+        {
+            return Err(OperateError::Invalid(format!(
+                "disable does nothing for the network here: {why}"
+            )));
+        }
         if let Some(to) = command.to {
             if action == Action::Disable {
                 return Err(OperateError::Invalid(

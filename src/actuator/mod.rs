@@ -20,7 +20,8 @@
 //!
 //! It knows nothing of Alertmanager, the web or the guard: they call in, and [`alert_source`] is asked through a trait.
 
-pub mod alert_source;
+pub mod activation;
+mod alert_source;
 pub mod arm;
 pub mod attempt;
 pub mod authority;
@@ -50,6 +51,7 @@ mod state;
 pub mod target;
 mod types;
 
+pub use activation::Waiting;
 pub use alert_source::{AlertSource, NoAlertmanager, Standing};
 pub use arm::may_arm;
 pub use attempt::{Answer, Attempt, Next, Sighting};

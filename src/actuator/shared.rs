@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Notify, broadcast, watch};
 
+use super::activation::{self, Pace, Waiting};
 use super::alert_source::AlertSource;
 use super::arm::may_arm;
 use super::authority::Keyring;
@@ -93,6 +94,32 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
+    /// The producer's registered key, while it is not in force yet.
+    fn waiting(&self, book: &Book, chain: &str, producer: &str) -> Option<Waiting> {
+        let snapshot = Arc::clone(&self.snapshots.get(chain)?.borrow());
+        let head = &snapshot.last_view.as_ref()?.head;
+        let state = snapshot.producers.get(producer)?.state.as_ref()?;
+        let known = book.known.get(&name(chain, producer));
+        let known = known.filter(|k| k.key == state.registered_key);
+        let ours = book.attempts.iter().filter(|((c, _), _)| c == chain);
+        let interval = self.config.chain(chain)?.spec.block_interval;
+        let pace = Pace {
+            measured: activation::measured(ours.flat_map(|(_, list)| list)),
+            to_final: snapshot
+                .irreversible
+                .as_ref()
+                .map_or(0, |b| head.time.saturating_sub(b.time)),
+            turn: interval.saturating_mul(12),
+        };
+        activation::waiting(
+            state,
+            known.map_or(head.time, |k| k.since),
+            head.time,
+            &pace,
+            &|key| self.show(chain, key),
+        )
+    }
+
     /// Publishes the figures as they are now.
     pub(super) fn publish(&self) {
         let now = clock::now_ms();
@@ -105,12 +132,14 @@ impl Shared {
                 .snapshots
                 .get(&p.chain)
                 .and_then(|s| s.borrow().last_view.as_ref().map(|v| v.head.time));
+            let waiting = self.waiting(&book, &p.chain, &p.name);
             let given = Given {
                 now,
                 prefix: self.prefix(&p.chain),
                 arm: book.arm.effective(&p.chain, &p.name, &fit, now),
                 head_time,
                 budget: (p.budget_switches, millis(p.budget_per)),
+                waiting,
             };
             producers.insert(key.clone(), book.standing(&key, given));
         }

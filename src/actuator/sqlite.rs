@@ -351,8 +351,13 @@ fn apply(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             .execute(params![kind, key]),
         Entry::Ledger { chain, rows } => {
             let mut put = db.prepare_cached("INSERT OR REPLACE INTO ledger VALUES (?1,?2,?3)")?;
+            let mut remove = db.prepare_cached("DELETE FROM ledger WHERE chain=?1 AND key=?2")?;
             for (key, value) in rows {
-                put.execute(params![chain, key, value])?;
+                if value.is_empty() {
+                    remove.execute(params![chain, key])?;
+                } else {
+                    put.execute(params![chain, key, value])?;
+                }
             }
             Ok(0)
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::activation::Waiting;
 use super::attempt::Attempt;
 use super::book::{Durations, Name};
 use super::facts;
@@ -50,6 +51,8 @@ pub struct ProducerStanding {
     pub attempt: Option<AttemptStanding>,
     /// Attempts that occupy the producer (0 or 1).
     pub open_attempts: u64,
+    /// A registered key that is not in force yet.
+    pub waiting: Option<Waiting>,
     /// Chain time of the last effective switch (ours), Unix milliseconds.
     pub last_switch: Option<Millis>,
     /// Switches left in the current period.
@@ -102,6 +105,7 @@ pub(super) struct Given<'a> {
     pub(super) arm: facts::Arm,
     pub(super) head_time: Option<Millis>,
     pub(super) budget: (u32, Millis),
+    pub(super) waiting: Option<Waiting>,
 }
 
 impl super::book::Book {
@@ -123,6 +127,7 @@ impl super::book::Book {
             pinned: given.arm.pinned,
             maintenance_until: given.arm.maintenance_until.filter(|u| *u > given.now),
             attempt: newest.map(|a| AttemptStanding::of(a, given.prefix)),
+            waiting: given.waiting,
             open_attempts: u64::from(self.open_attempt(name).is_some()),
             last_switch: self
                 .attempts_of(name)

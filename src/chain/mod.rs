@@ -278,8 +278,9 @@ pub fn open(spec: ChainSpec) -> Result<Arc<dyn Chain>, UnsupportedProtocol> {
         Protocol::Steem | Protocol::Hive | Protocol::Blurt => {
             Ok(Arc::new(graphene::steem::Steem::new(spec)))
         }
+        Protocol::Golos => Ok(Arc::new(graphene::golos::Golos::new(spec))),
+        Protocol::BitShares => Ok(Arc::new(graphene::bitshares::BitShares::new(spec))),
         Protocol::Antelope => Ok(Arc::new(antelope::Antelope::new(spec))),
-        other => Err(UnsupportedProtocol(other)),
     }
 }
 

@@ -45,6 +45,10 @@ pub struct Block {
     /// the one that the missed slots right before the block were scheduled by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_version: Option<u64>,
+    /// Absolute number of its slot, where slots do not follow from times alone (BitShares leaves slots out after a
+    /// maintenance block); `None` = count intervals from the head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u64>,
 }
 
 /// Who has which slot, as read while some head stood.

@@ -59,21 +59,30 @@ pub(super) fn run(args: &BroadcastArgs) -> CliResult {
         .build()
         .context("cannot start the network runtime")?;
     let replies = runtime.block_on(send(endpoints, chain.submit(&transaction)));
-    let mut taken = false;
-    let mut results = Vec::with_capacity(replies.len());
-    for (label, sent) in &replies {
-        let (outcome, reason, detail) = describe(chain.as_ref(), sent);
-        taken |= matches!(outcome, "accepted" | "already");
-        results.push(json!({
-            "endpoint": label, "outcome": outcome, "reason": reason, "detail": detail,
-        }));
-    }
+    let (taken, results) = results(chain.as_ref(), &replies);
     print(&json!({"results": results}).to_string())?;
     if taken {
         Ok(())
     } else {
         Err(anyhow!("no endpoint took the transaction; the reasons are above").into())
     }
+}
+
+/// What each endpoint answered, and whether any has the transaction.
+pub(super) fn results(
+    chain: &dyn Chain,
+    replies: &[(String, Result<Reply, EndpointError>)],
+) -> (bool, Vec<Value>) {
+    let mut taken = false;
+    let mut results = Vec::with_capacity(replies.len());
+    for (label, sent) in replies {
+        let (outcome, reason, detail) = describe(chain, sent);
+        taken |= matches!(outcome, "accepted" | "already");
+        results.push(json!({
+            "endpoint": label, "outcome": outcome, "reason": reason, "detail": detail,
+        }));
+    }
+    (taken, results)
 }
 
 /// Only the protocol matters for sending: the chain id is inside the signature.
@@ -140,7 +149,10 @@ fn signed(input: Value) -> anyhow::Result<Value> {
 }
 
 /// Sends to all in parallel, one try each.
-async fn send(endpoints: Vec<Endpoint>, call: Call) -> Vec<(String, Result<Reply, EndpointError>)> {
+pub(super) async fn send(
+    endpoints: Vec<Endpoint>,
+    call: Call,
+) -> Vec<(String, Result<Reply, EndpointError>)> {
     let count = endpoints.len();
     let tasks: Vec<_> = endpoints
         .into_iter()

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CliError, CliResult, print};
+use super::client::block_on;
+use super::{CliError, CliResult, online, print};
+use crate::chain::Protocol;
+use crate::chain::antelope::Antelope;
 use crate::config::{self, Config, GuardMode, simulate};
 
 /// Where the config is.
@@ -25,12 +28,13 @@ pub(super) struct ConfigArgs {
 #[command(
     long_about = "Check a config file without starting anything.\n\n\
         Prints a summary, warnings, and what could no longer be done if any one node or provider died: read that part \
-        before arming. Nothing is sent anywhere and no key file is opened. The first error is printed with its line and \
+        before arming. Nothing is sent anywhere and no key file is opened; --online reads from the chain's endpoints. The first error is printed with its line and \
         column, or with the path of the field.",
     after_help = "Examples:\n  \
         slotkeeper check-config --config.file /etc/slotkeeper/slotkeeper.yml\n  \
+        slotkeeper check-config --online                            # do the permissions on chain suffice (Antelope)?\n  \
         slotkeeper check-config --schema > slotkeeper.schema.json   # completion and checks in your editor\n\n\
-        Exit codes: 0 the config is right (warnings included), 2 it is not."
+        Exit codes: 0 the config is right (warnings included), 1 --online found a permission that does not suffice or got no answer, 2 the config is wrong."
 )]
 pub(super) struct CheckConfigArgs {
     #[command(flatten)]
@@ -38,6 +42,10 @@ pub(super) struct CheckConfigArgs {
     /// Print the JSON schema of the config file instead.
     #[arg(long)]
     schema: bool,
+    /// Ask the endpoints of Antelope chains whether the configured permissions suffice, can do more than they need, and
+    /// whether disabling would change the schedule.
+    #[arg(long, conflicts_with = "schema")]
+    online: bool,
 }
 
 pub(super) fn run(args: &CheckConfigArgs) -> CliResult {
@@ -46,7 +54,55 @@ pub(super) fn run(args: &CheckConfigArgs) -> CliResult {
         return print(&schema);
     }
     let config = load(&args.config)?;
-    print(report(&args.config.file, &config).trim_end())
+    print(report(&args.config.file, &config).trim_end())?;
+    if args.online { online(&config) } else { Ok(()) }
+}
+
+/// What the chains say of the configured permissions.
+fn online(config: &Config) -> CliResult {
+    let mut out = "\nOn chain\n".to_owned();
+    let mut wrong = 0_usize;
+    for producer in &config.producers {
+        let Some(chain) = config
+            .chain(&producer.chain)
+            .filter(|c| c.spec.protocol == Protocol::Antelope && !producer.authority.is_empty())
+        else {
+            continue;
+        };
+        let adapter = Antelope::new(chain.spec.clone());
+        let asked = block_on(online::ask(&adapter, chain, &producer.name))?;
+        let found = match asked {
+            Ok(asked) => online::judge(&asked, producer, &chain.spec.address_prefix),
+            Err(error) => online::Findings {
+                wrong: vec![format!(
+                    "{}/{} was not checked: {error:#}",
+                    producer.chain, producer.name
+                )],
+                ..online::Findings::default()
+            },
+        };
+        wrong = wrong.saturating_add(found.wrong.len());
+        for (mark, lines) in [
+            ("ok   ", found.good),
+            ("warn ", found.warnings),
+            ("WRONG", found.wrong),
+        ] {
+            for line in lines {
+                let _ = writeln!(out, "  {mark} {line}");
+            }
+        }
+    }
+    if out.lines().count() <= 2 {
+        out.push_str("  nothing to ask: no producer with an authority on an Antelope chain\n");
+    }
+    print(out.trim_end())?;
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(CliError::Failed(anyhow::anyhow!(
+        "{} on chain would keep a switch from being made, or could not be checked",
+        counted(wrong, "thing")
+    )))
 }
 
 /// Loads a config for a command; a wrong one is a usage error.

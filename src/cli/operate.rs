@@ -107,6 +107,7 @@ enum Verb {
         slotkeeper producer maintenance hive/alice                    # ends it\n\n\
         Exit codes: 0 done, 1 failed or refused, 2 usage or config.")]
     Maintenance(MaintenanceArgs),
+    Permission(super::permission::PermissionArgs),
 }
 
 const STATE_HELP: &str = "Exit codes: 0 done, 1 failed or refused, 2 usage or config.";
@@ -187,11 +188,8 @@ pub(super) fn arm(args: &ArmArgs) -> CliResult {
 }
 
 pub(super) fn disarm(args: &DisarmArgs) -> CliResult {
-    global(
-        &args.config,
-        "disarm",
-        "disarmed: nothing is switched until slotkeeper arm",
-    )
+    let done = "disarmed: nothing is switched until slotkeeper arm";
+    global(&args.config, "disarm", done)
 }
 
 pub(super) fn producer(args: &ProducerArgs) -> CliResult {
@@ -206,6 +204,7 @@ pub(super) fn producer(args: &ProducerArgs) -> CliResult {
         Verb::Arm(a) => state("arm", &a.common, None),
         Verb::Disarm(a) => state("disarm", &a.common, None),
         Verb::Maintenance(a) => state("maintenance", &a.common, a.until),
+        Verb::Permission(a) => super::permission::run(a),
     }
 }
 

@@ -233,6 +233,17 @@ fn render_producers(producers: &[Value]) -> String {
     }
     let mut out = table.render();
     out.push('\n');
+    for one in producers {
+        if let Some(waiting) = one.get("waiting").filter(|w| !w.is_null()) {
+            out.push_str(&format!(
+                "{}/{}: {} is {}\n\n",
+                text(one, "chain"),
+                text(one, "name"),
+                text(waiting, "signing_key"),
+                text(waiting, "detail")
+            ));
+        }
+    }
     if !keys.is_empty() {
         out.push_str(&keys.render());
         out.push('\n');

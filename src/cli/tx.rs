@@ -100,15 +100,6 @@ pub(super) fn run(args: TxArgs) -> CliResult {
 }
 
 fn sign(args: &SignArgs) -> CliResult {
-    if !matches!(
-        args.protocol,
-        Protocol::Steem | Protocol::Hive | Protocol::Blurt | Protocol::Antelope
-    ) {
-        return Err(CliError::Usage(anyhow!(
-            "--protocol {}: transactions are signed for steem, hive, blurt and antelope so far",
-            args.protocol
-        )));
-    }
     let form = match args.serialization {
         SerializationArg::Legacy => Serialization::Legacy,
         SerializationArg::Hf26 if args.protocol == Protocol::Hive => Serialization::Hf26,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::state::Block;
 use crate::chain::Protocol;
 use crate::chain::graphene::{
-    self, BlockHeader, Dialect, Serialization, TESTNET_CHAIN_ID, Transaction,
+    self, BlockHeader, Dialect, Serialization, Signatory, TESTNET_CHAIN_ID, Transaction,
 };
 use crate::hex;
 use crate::keys::{Nonce, SignError, Signer};
@@ -87,9 +87,10 @@ impl Codec {
         let header = BlockHeader {
             previous: hex::decode_array(&block.previous).map_err(|e| e.to_string())?,
             timestamp: u32::try_from(block.time_ms / 1000).map_err(|e| e.to_string())?,
-            witness: block.witness.clone(),
+            witness: Signatory::Name(block.witness.clone()),
             transaction_merkle_root: hex::decode_array(&block.merkle_root)
                 .map_err(|e| e.to_string())?,
+            extensions: Vec::new(),
         };
         let signature = signer
             .sign(&graphene::block_header_digest(&header), Nonce::Graphene)

@@ -15,6 +15,18 @@ pub(super) fn render(out: &mut Bodies, actuator: &ActuatorSnapshot) {
         out.put(Name::ActuatorPinned, labels, standing.pinned);
         out.put(Name::ActuatorOpen, labels, standing.open_attempts);
         out.put(Name::ActuatorBudget, labels, standing.budget_remaining);
+        if let Some(waiting) = &standing.waiting {
+            out.put(
+                Name::ProducerActivationSince,
+                labels,
+                seconds(waiting.since),
+            );
+            out.put(
+                Name::ProducerActivationExpected,
+                labels,
+                seconds(waiting.expected),
+            );
+        }
         if let Some(at) = standing.last_switch {
             out.put(Name::ActuatorLastSwitch, labels, seconds(at));
         }

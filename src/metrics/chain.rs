@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::names::Name;
 use super::page::Bodies;
+use crate::chain::Finalizer;
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::keys::PublicKey;
@@ -266,6 +267,9 @@ fn producer_lines(
         if let Some(version) = &state.version {
             out.put(Name::ProducerVersionInfo, &[chain, name, version], true);
         }
+        if let Some(unpaid) = state.unpaid_blocks {
+            out.put(Name::ProducerUnpaid, labels, unpaid);
+        }
         if let Some(time) = state.feed_time {
             out.put(Name::ProducerFeedTime, labels, seconds(time));
         }
@@ -287,6 +291,9 @@ fn producer_lines(
             );
         }
     }
+    if let Some(finalizer) = &producer.finalizer {
+        finalizer_lines(out, labels, finalizer);
+    }
     for (key, node) in &producer.nodes {
         let text = keys.text(key);
         let labels = &[chain, name, &*text];
@@ -304,6 +311,23 @@ fn producer_lines(
             &[chain, name, &*text],
             matches!(ready, Readiness::Ready),
         );
+    }
+}
+
+fn finalizer_lines(out: &mut Bodies, labels: &[&str; 2], finalizer: &Finalizer) {
+    let [chain, name] = *labels;
+    for (scope, key) in [
+        ("active", Some(finalizer.active_key.as_str())),
+        ("pending", finalizer.pending_key.as_deref()),
+    ] {
+        if let Some(key) = key.filter(|key| !key.is_empty()) {
+            let labels = &[chain, name, key, scope];
+            out.put(Name::ProducerFinalizerInfo, labels, true);
+        }
+    }
+    if let Some((num, time)) = finalizer.last_vote {
+        out.put(Name::ProducerVoteBlock, labels, num);
+        out.put(Name::ProducerVoteTime, labels, seconds(time));
     }
 }
 

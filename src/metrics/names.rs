@@ -100,6 +100,18 @@ metrics! {
         "0 when the chain has the producer disabled: null key, unregistered, or shut down by the chain itself.";
     ProducerKeyInfo: Gauge "slotkeeper_producer_signing_key_info" ["chain", "producer", "signing_key", "scope", "role"]
         "Always 1; which key is registered and which is in effect. Role: primary, standby, null (disabled) or foreign (not in the configuration: an operator's hand; left alone).";
+    ProducerUnpaid: Gauge "slotkeeper_producer_unpaid_blocks" ["chain", "producer"]
+        "The node's own count of blocks not yet paid for (Antelope). It falls to 0 when the producer claims: a fall is never a miss.";
+    ProducerActivationSince: Gauge "slotkeeper_producer_activation_pending_since_timestamp_seconds" ["chain", "producer"]
+        "Since when a registered key has been waiting to be in force, Unix time; absent when none waits. Until then the key before it signs and gets the misses.";
+    ProducerActivationExpected: Gauge "slotkeeper_producer_activation_expected_seconds" ["chain", "producer"]
+        "How long that usually takes from the registration on: the longest of the last ones seen, else an estimate; absent when none waits.";
+    ProducerFinalizerInfo: Gauge "slotkeeper_producer_finalizer_key_info" ["chain", "producer", "finalizer_key", "scope"]
+        "Always 1; the finalizer key of the producer in the active and in the pending finalizer policy (Savanna). It should be the one of the host that produces.";
+    ProducerVoteBlock: Gauge "slotkeeper_producer_finalizer_last_vote_block_number" ["chain", "producer"]
+        "Number of the last block that the producer's finalizer voted for, where endpoints track votes.";
+    ProducerVoteTime: Gauge "slotkeeper_producer_finalizer_last_vote_timestamp_seconds" ["chain", "producer"]
+        "Slot time of that block, Unix time. When it stands still while the chain goes on, the finalizer does not vote: look at its node and its key.";
     ProducerVersionInfo: Gauge "slotkeeper_producer_version_info" ["chain", "producer", "version"]
         "Always 1; the node software that the producer says it runs.";
     ProducerFeedTime: Gauge "slotkeeper_producer_feed_timestamp_seconds" ["chain", "producer"]
@@ -141,7 +153,7 @@ metrics! {
     ActuatorSwitches: Counter "slotkeeper_actuator_switches_total" ["chain", "producer", "outcome"]
         "Switches sent to the chain, by how they ended.";
     ActuatorStage: Histogram "slotkeeper_actuator_stage_duration_seconds" ["chain", "stage"]
-        "Time from the decision until the attempt reached this stage.";
+        "Time an attempt took to this stage from the one before: signed from the view decided on, effective from inclusion. Where a registered key has to wait, proposed and pending lie between.";
     ActuatorOpen: Gauge "slotkeeper_actuator_open_attempts" ["chain", "producer"]
         "Attempts that may still change the chain. At most 1 for each producer.";
     ActuatorLastSwitch: Gauge "slotkeeper_actuator_last_switch_timestamp_seconds" ["chain", "producer"]

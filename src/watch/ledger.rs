@@ -4,6 +4,10 @@
 //! key changes, readings of the registered key at heads), never a node's counter of missed blocks. What cannot be
 //! attributed counts for the chain only.
 
+mod after;
+mod ask;
+mod chunks;
+mod count;
 mod fork;
 mod judge;
 mod rounds;
@@ -11,34 +15,37 @@ mod rows;
 #[cfg(test)]
 mod sim;
 mod slots;
+mod state;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod track;
+#[cfg(test)]
+mod turncases;
+mod turns;
+#[cfg(test)]
+mod turnsim;
+#[cfg(test)]
+mod turntests;
+mod versions;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
-use self::rounds::Rounds;
-use self::slots::{Outcomes, Shares, SlotClock, SlotRecord};
+use self::chunks::Chunks;
+use self::slots::SlotClock;
+use self::state::{ChainState, Judged, Now};
 use self::track::Track;
 use super::{ChainSlots, KeyCounts, OthersSince};
-use crate::chain::{Block, BlockId, BlockRef};
+use crate::chain::{Block, BlockRef};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 use crate::rpc::View;
 
 pub use self::rows::RowError;
 
-/// Blocks asked for per tick at most.
-const BATCH: u64 = 45;
-/// … but what is behind the view of the last tick and not more than this is asked for at once: ten minutes without a quorum are 200
-/// blocks, and a switch that waits for them must not wait for five ticks more. Longer gaps close by [`BATCH`], so that
-/// no endpoint is asked for so much again and again.
-const CATCH_UP: u64 = 240;
-/// Reversible blocks remembered when finality stalls; deeper forks restart the ledger at the irreversible block.
-const RECENT_KEPT: usize = 256;
+/// Reversible blocks remembered when finality stalls (Antelope before Savanna has some 330 at any time); deeper forks
+/// restart the ledger at the irreversible block.
+const RECENT_KEPT: usize = 512;
 /// Views without the next block, while behind, before the span is given up: no endpoint has those blocks.
 const PATIENCE: u32 = 60;
 
@@ -47,6 +54,9 @@ const PATIENCE: u32 = 60;
 pub struct LedgerRules {
     /// Time between slots in milliseconds.
     pub interval: Millis,
+    /// Consecutive slots of one turn ([`crate::chain::Chain::turn`]). Above 1 slots are judged by turns, and
+    /// schedules are known by their versions.
+    pub turn: u32,
     /// Sliding window of misses in milliseconds.
     pub miss_window: Millis,
     /// Watch every producer that appears.
@@ -65,56 +75,12 @@ pub struct Ledger {
     dirty: BTreeSet<String>,
     /// The chain row differs from the saved one.
     chain_dirty: bool,
+    /// Pieces of the chain's long lists that differ from the saved ones.
+    chunks: Chunks,
     /// Producers whose figures changed since [`Ledger::take_touched`].
     touched: BTreeSet<String>,
     /// Figures that follow from the last view.
     now: Now,
-}
-
-/// Chain-wide state, as saved.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct ChainState {
-    /// Judged blocks from the newest irreversible one on; the last one is the position.
-    recent: VecDeque<Judged>,
-    /// What was counted per reversible slot.
-    slots: BTreeMap<u64, SlotRecord>,
-    rounds: Rounds,
-    outcomes: Outcomes,
-    slots_total: u64,
-    missed_total: u64,
-    /// Every block after this one, up to the position, was judged: key changes cannot hide there.
-    unbroken_after: u64,
-    /// What happened up to this block is partly unknown (skipped): no run of misses crosses it.
-    unknown_until: u64,
-    /// Where to begin, when there is no position.
-    resume_at: Option<u64>,
-    /// The newest irreversible block whose id is known.
-    irreversible: Option<BlockRef>,
-}
-
-/// A judged block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Judged {
-    block: BlockRef,
-    slot: u64,
-}
-
-/// What follows from the last view, never saved.
-#[derive(Debug, Default)]
-struct Now {
-    head: Option<BlockRef>,
-    clock: Option<SlotClock>,
-    observed_at: Millis,
-    irreversible: u64,
-    caught_up: bool,
-    /// A fork was found: ask for every reversible block again.
-    refetch: bool,
-    /// Views in a row that brought nothing although behind.
-    idle: u32,
-    /// Next slot of each producer of the round.
-    next_slot: HashMap<String, u64>,
-    scheduled: BTreeSet<String>,
-    shares: Option<Shares>,
 }
 
 /// What one view changed, for the log.
@@ -154,11 +120,12 @@ pub struct Figures {
     pub retracted: u64,
     /// Conflicting blocks.
     pub conflicting: u64,
-    /// The registered key by the newest evidence.
+    /// The registered key by the newest evidence; on chains with schedule versions the effective one.
     pub key: Option<PublicKey>,
     /// Since when it is registered, as far as known.
     pub tenure_since: Option<Millis>,
-    /// Misses in a row within the tenure.
+    /// Misses in a row within the tenure. On chains with turns this, `run`, `window` and `unknown` are of empty turns: all
+    /// slots of a turn of its own missed under the same key.
     pub consecutive: u32,
     /// Times of those misses, oldest first (of very long runs the middle is left out).
     pub run: Vec<Millis>,
@@ -183,7 +150,7 @@ pub struct Figures {
 /// Dirty rows, to be saved in one transaction.
 #[derive(Debug, Default)]
 pub struct DirtyRows {
-    /// Row key → JSON.
+    /// Row key → JSON; an empty text removes the row.
     pub rows: Vec<(String, String)>,
     names: BTreeSet<String>,
 }
@@ -194,7 +161,12 @@ impl Ledger {
     /// An empty ledger: it begins at the irreversible block of the first view.
     #[must_use]
     pub fn new(rules: LedgerRules) -> Self {
-        Self::with(rules, ChainState::default(), BTreeMap::new())
+        Self::with(
+            rules,
+            ChainState::default(),
+            BTreeMap::new(),
+            Chunks::default(),
+        )
     }
 
     /// The ledger that was saved as `rows`.
@@ -202,11 +174,16 @@ impl Ledger {
     /// # Errors
     /// When a row is not what [`Ledger::dirty_rows`] wrote.
     pub fn restore(rules: LedgerRules, rows: &[(String, String)]) -> Result<Self, RowError> {
-        let (state, tracks) = rows::read(rows)?;
-        Ok(Self::with(rules, state, tracks))
+        let (state, tracks, chunks) = rows::read(rows)?;
+        Ok(Self::with(rules, state, tracks, chunks))
     }
 
-    fn with(rules: LedgerRules, state: ChainState, mut tracks: BTreeMap<String, Track>) -> Self {
+    fn with(
+        rules: LedgerRules,
+        state: ChainState,
+        mut tracks: BTreeMap<String, Track>,
+        chunks: Chunks,
+    ) -> Self {
         let mut dirty = BTreeSet::new();
         for (name, keys) in &rules.watched {
             let track = tracks.entry(name.clone()).or_default();
@@ -223,6 +200,7 @@ impl Ledger {
             tracks,
             dirty,
             chain_dirty: false,
+            chunks,
             now: Now::default(),
         }
     }
@@ -239,9 +217,13 @@ impl Ledger {
             interval: self.rules.interval.max(1),
         });
         self.leave_fork(view, &mut applied);
-        self.read_keys(view);
-        let floor = self.state.recent.front().map_or(0, |j| j.block.num);
-        self.state.rounds.learn(&view.schedules, floor);
+        if self.by_turns() {
+            self.learn_versions(view);
+        } else {
+            self.read_keys(view);
+            let floor = self.state.recent.front().map_or(0, |j| j.block.num);
+            self.state.rounds.learn(&view.schedules, floor);
+        }
         self.skip_if_hopeless(view, &mut applied);
         let blocks: Vec<&Block> = view
             .blocks
@@ -251,71 +233,14 @@ impl Ledger {
         if self.state.recent.is_empty() {
             self.anchor(&blocks);
         }
-        self.judge_all(&blocks, &mut applied);
+        if self.by_turns() {
+            self.judge_turns(&blocks, &mut applied);
+        } else {
+            self.judge_all(&blocks, &mut applied);
+        }
         self.settle(view, &blocks);
         self.refresh(view, &applied);
         applied
-    }
-
-    /// Block numbers worth asking every endpoint for in the next tick (`now`: local clock; `viewed`: the last tick brought
-    /// an agreed view).
-    #[must_use]
-    pub fn wanted(&self, now: Millis, viewed: bool) -> Vec<u64> {
-        let since = now.saturating_sub(self.now.observed_at).max(0);
-        let fresh = since
-            .checked_div(self.rules.interval.max(1))
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or(0)
-            .saturating_add(2)
-            .min(BATCH);
-        let from = match self.state.recent.back() {
-            Some(_) if self.now.refetch => self
-                .state
-                .recent
-                .front()
-                .map_or(0, |j| j.block.num.saturating_add(1)),
-            Some(position) => position.block.num.saturating_add(1),
-            None => match (self.state.resume_at, &self.now.head) {
-                (Some(at), _) => at,
-                (None, Some(_)) => self.now.irreversible,
-                (None, None) => return Vec::new(),
-            },
-        }
-        .max(1);
-        let most = from.saturating_add(BATCH - 1);
-        // Right after a restart the head is not known: what is beyond it comes back as absent.
-        let last = self.now.head.as_ref().map_or(most, |head| {
-            let all = head.num.saturating_add(fresh);
-            if viewed && all < from.saturating_add(CATCH_UP) {
-                all
-            } else {
-                all.min(most)
-            }
-        });
-        let mut wanted: Vec<u64> = (from..=last).collect();
-        let irreversible = self.now.irreversible;
-        let known = self.state.irreversible.as_ref().map_or(0, |b| b.num);
-        if irreversible > 0 && known < irreversible && irreversible < from {
-            // Drafts need its id, and the position has not come there yet (or began later).
-            if self.known(irreversible).is_none() {
-                wanted.insert(0, irreversible);
-            }
-        } else if irreversible > 0
-            && known < irreversible
-            && wanted.last().is_some_and(|l| irreversible > *l)
-        {
-            wanted.push(irreversible);
-        }
-        wanted
-    }
-
-    /// The id of a judged block, as far back as the irreversible one.
-    #[must_use]
-    pub fn known(&self, num: u64) -> Option<BlockId> {
-        let first = self.state.recent.front()?.block.num;
-        let index = usize::try_from(num.checked_sub(first)?).ok()?;
-        let judged = self.state.recent.get(index)?;
-        (judged.block.num == num).then(|| judged.block.id.clone())
     }
 
     /// The newest irreversible block whose id is known.
@@ -332,7 +257,7 @@ impl Ledger {
             missed: self.state.missed_total,
             caught_up: self.now.caught_up,
             judged: self.position().map_or(0, |j| j.block.num),
-            schedule_until: self.state.rounds.newest().map(|s| s.until),
+            schedule_until: self.schedule_until(),
         }
     }
 
@@ -352,11 +277,20 @@ impl Ledger {
     pub fn figures(&self, producer: &str) -> Figures {
         let empty = Track::default();
         let track = self.tracks.get(producer).unwrap_or(&empty);
-        let tenure = track.tenure(self.window_start(), self.state.unknown_until);
+        let held = self.now.held.iter().rev();
+        let newest = held
+            .filter(|b| b.producer == producer)
+            .map(|b| (b.num, b.time))
+            .next();
+        let tenure = track.tenure(
+            self.window_start(),
+            self.state.unknown_until,
+            newest.map_or(0, |(num, _)| num),
+        );
         let others_since_run = tenure.run.first().and_then(|time| {
             let since = self.now.clock?.slot_of(*time)?;
             let outcomes = &self.state.outcomes;
-            outcomes.others_since(since, producer, self.state.rounds.usual_slots())
+            outcomes.others_since(since, producer, self.usual_slots())
         });
         Figures {
             keys: track.key_counts().collect(),
@@ -369,7 +303,7 @@ impl Ledger {
             window: tenure.window,
             unknown: tenure.unknown,
             last_missed: tenure.last_missed,
-            last_block: track.blocks.last().map(|b| (b.num, b.time)),
+            last_block: newest.or_else(|| track.blocks.last().map(|b| (b.num, b.time))),
             next_slot: match (self.now.next_slot.get(producer), &self.now.clock) {
                 (Some(slot), Some(clock)) => Some(clock.time_of(*slot)),
                 _ => None,
@@ -393,8 +327,10 @@ impl Ledger {
             .iter()
             .filter_map(|name| rows::producer(name, self.tracks.get(name)?))
             .collect();
-        if self.chain_dirty {
+        // Bounds and pieces of the lists belong together: one of them never goes without the others.
+        if self.chain_dirty || self.chunks.is_dirty() {
             rows.extend(rows::chain(&self.state));
+            rows.extend(self.chunks.rows(&self.state));
         }
         DirtyRows {
             rows,
@@ -402,8 +338,11 @@ impl Ledger {
         }
     }
 
-    /// The rows were saved.
+    /// The rows were saved; nothing was taken in since they were drawn up.
     pub fn saved(&mut self, saved: &DirtyRows) {
+        if self.chain_dirty || self.chunks.is_dirty() {
+            self.chunks.saved(&self.state);
+        }
         for name in &saved.names {
             self.dirty.remove(name);
         }

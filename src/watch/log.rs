@@ -1,6 +1,6 @@
 //! What the watcher says to people: changes only, never the same line every tick.
 
-use super::ledger::Applied;
+use super::ledger::{Applied, MissEvent};
 use super::probes::ProbeChange;
 use super::{Fault, ProducerSnapshot, Watcher};
 use crate::keys::PublicKey;
@@ -17,17 +17,24 @@ impl Watcher {
         if let Some(odd) = &applied.odd {
             tracing::warn!(%chain, "{odd}");
         }
-        for miss in &applied.misses {
+        let turn = u64::from(self.plan.turn.max(1));
+        for group in applied.misses.chunk_by(|a, b| same_turn(a, b, turn)) {
+            let Some(miss) = group.first() else { continue };
             let Some(producer) = self.plan.producers.get(&miss.producer) else {
                 continue;
             };
             let key = miss
                 .key
                 .map_or_else(|| "unknown".to_owned(), |k| self.text(&k));
+            let what = match group.len() {
+                _ if turn == 1 => "slot missed".to_owned(),
+                n if u64::try_from(n) == Ok(turn) => format!("turn of {turn} slots missed"),
+                n => format!("{n} of the {turn} slots of a turn missed"),
+            };
             if producer.keys.is_empty() {
-                tracing::info!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
+                tracing::info!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "{what}");
             } else {
-                tracing::warn!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "slot missed");
+                tracing::warn!(%chain, producer = %miss.producer, signing_key = %key, slot = miss.slot, "{what}");
             }
         }
     }
@@ -71,4 +78,10 @@ impl Watcher {
             tracing::warn!(%chain, %producer, signing_key = %key, %node, "node down: {detail}");
         }
     }
+}
+
+/// Whether two misses are of one turn: one line tells both.
+fn same_turn(a: &MissEvent, b: &MissEvent, turn: u64) -> bool {
+    a.slot.checked_div(turn) == b.slot.checked_div(turn)
+        && (&a.producer, a.key) == (&b.producer, b.key)
 }

@@ -16,18 +16,29 @@ use crate::rpc::{Endpoint, EndpointSetupError};
 const DOWN_AFTER: u32 = 3;
 /// Good ticks in a row that make it up again.
 const UP_AFTER: u32 = 2;
-/// Blocks behind the agreed head that a healthy node may be.
+/// Blocks behind the agreed head that a healthy node may be (of 3 s: 9 s).
 const HEALTHY_LAG: u64 = 3;
 /// Blocks behind the agreed head that a node ready to take over may be.
 const READY_LAG: u64 = 2;
 /// Blocks ahead of the agreed head that no node of the same chain can be.
 const READY_LEAD: u64 = 20;
+/// Chains with turns have so many blocks (of 0.5 s) where others have one (of 3 s): the same times, then.
+const FAST: u64 = 6;
 
 /// The probes of one chain's keys.
 #[derive(Debug)]
 pub(super) struct Probes {
     chain: Arc<dyn Chain>,
     probes: Vec<Probe>,
+    bounds: Bounds,
+}
+
+/// How far from the agreed head is too far, in blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    healthy: u64,
+    ready: u64,
+    lead: u64,
 }
 
 /// One node.
@@ -107,7 +118,12 @@ impl Probes {
                 });
             }
         }
-        Ok(Self { chain, probes })
+        let bounds = Bounds::of(chain.turn());
+        Ok(Self {
+            chain,
+            probes,
+            bounds,
+        })
     }
 
     /// Sends this tick's questions: to every node that has answered the last one (probes never overlap).
@@ -152,7 +168,7 @@ impl Probes {
             };
             let Some(verdict) = verdict else { continue };
             let before = probe.health.up;
-            probe.health.take(judge(verdict, yardstick));
+            probe.health.take(judge(verdict, yardstick, self.bounds));
             if let Some(up) = probe.health.up.filter(|up| before != Some(*up)) {
                 changes.push(ProbeChange {
                     producer: probe.producer.clone(),
@@ -182,7 +198,7 @@ impl Probes {
     pub(super) fn readiness(&self, producer: &str, key: &KeyConfig) -> Readiness {
         match self.find(producer, &key.signing_key) {
             // Who names a node wants it looked at: it is never assumed healthy against its own answers.
-            Some(probe) => probe.health.readiness(),
+            Some(probe) => probe.health.readiness(self.bounds),
             None if key.assume_ready => Readiness::Ready,
             None => Readiness::NotReady(
                 "no node is configured for this key; set `node`, or `assume_ready: true`"
@@ -209,7 +225,7 @@ impl Drop for Probes {
 /// A judged answer: the lag and lead it shows, or what is wrong.
 type Verdict = Result<(Option<u64>, u64), (Option<u64>, String)>;
 
-fn judge(answer: Result<BlockRef, String>, yardstick: Yardstick<'_>) -> Verdict {
+fn judge(answer: Result<BlockRef, String>, yardstick: Yardstick<'_>, bounds: Bounds) -> Verdict {
     let head = answer.map_err(|why| (None, why))?;
     if let Some(known) = (yardstick.known)(head.num)
         && known != head.id
@@ -228,13 +244,26 @@ fn judge(answer: Result<BlockRef, String>, yardstick: Yardstick<'_>) -> Verdict 
         return Ok((None, 0));
     };
     let lag = agreed.num.saturating_sub(head.num);
-    if lag > HEALTHY_LAG {
+    if lag > bounds.healthy {
         return Err((
             Some(lag),
             format!("its head is {lag} blocks behind the agreed head"),
         ));
     }
     Ok((Some(lag), head.num.saturating_sub(agreed.num)))
+}
+
+// === impl Bounds ===
+
+impl Bounds {
+    fn of(turn: u32) -> Self {
+        let scale = if turn > 1 { FAST } else { 1 };
+        Self {
+            healthy: HEALTHY_LAG.saturating_mul(scale),
+            ready: READY_LAG.saturating_mul(scale),
+            lead: READY_LEAD.saturating_mul(scale),
+        }
+    }
 }
 
 // === impl Health ===
@@ -267,7 +296,7 @@ impl Health {
         }
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, bounds: Bounds) -> Readiness {
         match (self.up, self.failures) {
             (None, 0) => Readiness::Unknown,
             (None, _) => Readiness::NotReady(format!("its node has not answered: {}", self.detail)),
@@ -276,10 +305,11 @@ impl Health {
                 Readiness::NotReady(format!("its node failed the last probe: {}", self.detail))
             }
             (Some(true), 0) => match self.lag {
-                Some(lag) if lag > READY_LAG => Readiness::NotReady(format!(
-                    "its node is {lag} blocks behind the agreed head (at most {READY_LAG} is ready)"
+                Some(lag) if lag > bounds.ready => Readiness::NotReady(format!(
+                    "its node is {lag} blocks behind the agreed head (at most {} is ready)",
+                    bounds.ready
                 )),
-                _ if self.lead > READY_LEAD => Readiness::NotReady(format!(
+                _ if self.lead > bounds.lead => Readiness::NotReady(format!(
                     "its node is {} blocks ahead of the agreed head: another chain?",
                     self.lead
                 )),
@@ -319,14 +349,29 @@ mod tests {
             id: BlockId("ff".into()),
             ..block(99)
         };
-        assert_eq!(judge(Ok(block(100)), agreed), Ok((Some(0), 0)));
-        assert_eq!(judge(Ok(block(101)), agreed), Ok((Some(0), 1)));
-        assert_eq!(judge(Ok(block(97)), agreed), Ok((Some(3), 0)));
-        assert!(judge(Ok(block(96)), agreed).is_err());
-        assert!(judge(Ok(foreign), agreed).is_err());
-        assert!(judge(Err("refused".into()), agreed).is_err());
-        assert_eq!(judge(Ok(block(90)), alone), Ok((None, 0)));
-        assert!(judge(Ok(block(89)), alone).is_err(), "33 s old");
+        assert_eq!(
+            judge(Ok(block(100)), agreed, Bounds::of(1)),
+            Ok((Some(0), 0))
+        );
+        assert_eq!(
+            judge(Ok(block(101)), agreed, Bounds::of(1)),
+            Ok((Some(0), 1))
+        );
+        assert_eq!(
+            judge(Ok(block(97)), agreed, Bounds::of(1)),
+            Ok((Some(3), 0))
+        );
+        assert!(judge(Ok(block(96)), agreed, Bounds::of(1)).is_err());
+        let fast = |num| judge(Ok(block(num)), agreed, Bounds::of(12));
+        assert_eq!(fast(82), Ok((Some(18), 0)));
+        assert!(fast(81).is_err(), "9.5 s behind");
+        assert!(judge(Ok(foreign), agreed, Bounds::of(1)).is_err());
+        assert!(judge(Err("refused".into()), agreed, Bounds::of(1)).is_err());
+        assert_eq!(judge(Ok(block(90)), alone, Bounds::of(1)), Ok((None, 0)));
+        assert!(
+            judge(Ok(block(89)), alone, Bounds::of(1)).is_err(),
+            "33 s old"
+        );
     }
 
     #[test]
@@ -336,7 +381,10 @@ mod tests {
         let mut health = Health::default();
         let mut step = |verdict| {
             health.take(verdict);
-            (health.up, matches!(health.readiness(), Readiness::Ready))
+            (
+                health.up,
+                matches!(health.readiness(Bounds::of(1)), Readiness::Ready),
+            )
         };
         let story = [
             (good(), (Some(true), true)),
@@ -355,7 +403,7 @@ mod tests {
             assert_eq!(step(verdict), want, "step {n}");
         }
         let mut dead = Health::default();
-        assert_eq!(dead.readiness(), Readiness::Unknown);
+        assert_eq!(dead.readiness(Bounds::of(1)), Readiness::Unknown);
         for _ in 0..3 {
             dead.take(bad());
         }

@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub endpoints: Vec<EndpointStatus>,
     /// Chain-wide ledger figures.
     pub slots: ChainSlots,
+    /// Finality keys by producer, as last agreed; empty where the chain has none (Savanna has).
+    pub finalizers: Arc<BTreeMap<String, crate::chain::Finalizer>>,
     /// Every watched producer, by name.
     pub producers: BTreeMap<String, Arc<ProducerSnapshot>>,
     /// Saves of the ledger that failed since start.
@@ -43,7 +45,8 @@ pub struct ChainSlots {
     pub slots: u64,
     /// Of them missed.
     pub missed: u64,
-    /// True when the ledger has judged every slot up to the agreed head.
+    /// True when the ledger has judged every slot up to the agreed head; on chains with turns, every slot of turns that
+    /// are over by a margin.
     pub caught_up: bool,
     /// Number of the last block judged.
     pub judged: u64,
@@ -64,7 +67,8 @@ pub struct ProducerSnapshot {
     pub keys: BTreeMap<Option<PublicKey>, KeyCounts>,
     /// Misses that a reorg took back.
     pub retracted: u64,
-    /// Misses in a row within the current tenure, up to now.
+    /// Misses in a row within the current tenure, up to now. On chains with turns (Antelope) this and `window_missed` count
+    /// empty turns: all slots of a turn missed under the same key.
     pub consecutive_missed: u32,
     /// Misses in the sliding window within the current tenure.
     pub window_missed: u32,
@@ -96,6 +100,8 @@ pub struct ProducerSnapshot {
     pub no_ready_standby_since: Option<Millis>,
     /// Keys that alone suffice for a switch, per authority (`alice`, or `alice@failover`), as far as agreed.
     pub active_keys: BTreeMap<String, Vec<PublicKey>>,
+    /// Its finality key, where the chain has such; as last agreed.
+    pub finalizer: Option<crate::chain::Finalizer>,
     /// Blocks of two ids seen at one slot signed by this producer (sufficient sign of a copied key).
     pub conflicting_blocks: u64,
 }
@@ -196,6 +202,7 @@ impl Snapshot {
             quorum: 0,
             endpoints: Vec::new(),
             slots: ChainSlots::default(),
+            finalizers: Arc::default(),
             producers: BTreeMap::new(),
             store_failures: 0,
         }

@@ -21,6 +21,6 @@ pub struct StoreError {
 pub trait LedgerStore: Send + Sync {
     /// Every row of `chain`.
     fn load<'a>(&'a self, chain: &'a str) -> StoreFuture<'a, Vec<(String, String)>>;
-    /// Writes `rows` of `chain` over those of the same key.
+    /// Writes `rows` of `chain` over those of the same key; a row with an empty value is removed.
     fn save<'a>(&'a self, chain: &'a str, rows: Vec<(String, String)>) -> StoreFuture<'a, ()>;
 }

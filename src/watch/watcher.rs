@@ -13,7 +13,7 @@ use super::picture;
 use super::probes::{Probes, Yardstick};
 use super::rotation::Rotation;
 use super::{LedgerStore, ProducerSnapshot, Snapshot};
-use crate::chain::{Chain, Memory};
+use crate::chain::{Chain, Finalizer, Memory};
 use crate::clock::{Millis, millis, now_ms};
 use crate::config::{Config, FaultConfig, ProducerConfig};
 use crate::keys::PublicKey;
@@ -40,8 +40,13 @@ pub struct Watcher {
     pictures: BTreeMap<String, Arc<ProducerSnapshot>>,
     last_view: Option<Arc<View>>,
     agreement: Result<Arc<View>, Disagreement>,
+    /// As last agreed; asked for on identity ticks only.
+    aliases: Arc<BTreeMap<String, String>>,
+    finalizers: Arc<BTreeMap<String, Finalizer>>,
     caught_up: bool,
     tick: u64,
+    /// What object ids are called, as last agreed.
+    aliases: Arc<BTreeMap<String, String>>,
     identity_at: Option<Millis>,
     authorities_at: Option<Millis>,
     store_failures: u64,
@@ -55,6 +60,7 @@ pub(super) struct Plan {
     pub(super) name: String,
     poll: Duration,
     interval: Millis,
+    pub(super) turn: u32,
     quorum: usize,
     providers: usize,
     watch_all: bool,
@@ -98,6 +104,7 @@ impl Watcher {
             name: chain_name.to_owned(),
             poll: configured.poll_interval,
             interval: configured.spec.block_interval,
+            turn: chain.turn(),
             quorum: configured.quorum,
             providers: providers.len(),
             watch_all: configured.watch_all,
@@ -127,8 +134,11 @@ impl Watcher {
             pictures,
             last_view: None,
             agreement,
+            aliases: Arc::default(),
+            finalizers: Arc::default(),
             caught_up: false,
             tick: 0,
+            aliases: Arc::default(),
             identity_at: None,
             authorities_at: None,
             store_failures: 0,
@@ -260,13 +270,18 @@ impl Watcher {
             producers: self.rotation.next(always, &others, self.plan.poll),
             blocks: self.ledger.wanted(now, self.agreement.is_ok()),
             authorities,
-            aliases: Arc::default(),
+            aliases: Arc::clone(&self.aliases),
         }
     }
 
     async fn take_view(&mut self, view: View, reports: &[EndpointReport], now: Millis) {
         let view = Arc::new(view);
         self.pool.note_view(&view);
+        if let Some(aliases) = &view.aliases
+            && *self.aliases != *aliases
+        {
+            self.aliases = Arc::new(aliases.clone());
+        }
         let applied = self.ledger.apply(&view);
         for report in reports {
             if let Some(Ok(observation)) = &report.observation {
@@ -308,6 +323,14 @@ impl Watcher {
             }
             self.pictures.insert(name, Arc::new(next));
         }
+        if let Some(aliases) = view.aliases.as_ref().filter(|now| **now != *self.aliases) {
+            self.aliases = Arc::new(aliases.clone());
+        }
+        if let Some(finalizers) = &view.finalizers
+            && *finalizers != *self.finalizers
+        {
+            self.finalizers = Arc::new(finalizers.clone());
+        }
         self.last_view = Some(Arc::clone(&view));
         self.agreement = Ok(view);
     }
@@ -347,6 +370,7 @@ impl Watcher {
             quorum: self.plan.quorum,
             endpoints: self.pool.statuses(),
             slots: self.ledger.slots(),
+            finalizers: Arc::clone(&self.finalizers),
             producers: self.pictures.clone(),
             store_failures: self.store_failures,
         };
@@ -404,6 +428,7 @@ impl Plan {
     fn ledger_rules(&self) -> LedgerRules {
         LedgerRules {
             interval: self.interval,
+            turn: self.turn,
             miss_window: millis(self.fault.miss_window),
             watch_all: self.watch_all,
             watched: self

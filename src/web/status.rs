@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::actuator::{ActuatorSnapshot, ProducerStanding};
+use crate::actuator::{ActuatorSnapshot, ProducerStanding, Waiting};
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::metrics::{ChainKeys, HeartbeatFigure, agreeing, seconds};
@@ -151,6 +151,24 @@ fn producer(
             })
             .collect::<Vec<_>>(),
         "attempt": standing.and_then(|s| s.attempt.as_ref()),
+        "waiting": standing.and_then(|s| s.waiting.as_ref()).map(waiting),
+        "finalizer": seen.finalizer.as_ref().map(|f| json!({
+            "active_key": f.active_key,
+            "pending_key": f.pending_key,
+            "last_vote": f.last_vote.map(|(num, _)| num),
+            "last_vote_time": f.last_vote.map(|(_, at)| rfc3339(at)),
+        })),
+    })
+}
+
+/// A registered key that is not in force yet.
+fn waiting(w: &Waiting) -> Value {
+    json!({
+        "signing_key": w.signing_key,
+        "since": rfc3339(w.since),
+        "stage": w.stage,
+        "expected_seconds": seconds(w.expected),
+        "detail": w.detail,
     })
 }
 

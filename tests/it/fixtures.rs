@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use slotkeeper::actuator::{
     Action, ActuatorSnapshot, AttemptStanding, Durations, ProducerStanding, Reason, Stage, Verdict,
+    Waiting,
 };
 use slotkeeper::chain::{BlockId, BlockRef, ChainSpec, Method, ProducerState, Protocol};
 use slotkeeper::clock::Millis;
@@ -146,7 +147,7 @@ pub(crate) fn state(registered: PublicKey) -> ProducerState {
         version: Some("0.23.1".into()),
         feed_time: Some(NOW - 1_800_000),
         coming: None,
-        unpaid_blocks: None,
+        unpaid_blocks: Some(7),
     }
 }
 
@@ -212,6 +213,11 @@ pub(crate) fn producer_snapshot(registered: PublicKey, standby: PublicKey) -> Pr
         ]),
         no_ready_standby_since: None,
         active_keys: Default::default(),
+        finalizer: Some(slotkeeper::chain::Finalizer {
+            active_key: "PUB_BLS_one".into(),
+            pending_key: Some("PUB_BLS_two".into()),
+            last_vote: Some((99, NOW - 1_000)),
+        }),
         conflicting_blocks: 0,
     }
 }
@@ -260,6 +266,7 @@ pub(crate) fn snapshot() -> Snapshot {
             judged: 99_999,
             schedule_until: Some(100_020),
         },
+        finalizers: Default::default(),
         producers: BTreeMap::from([(
             "alice".to_owned(),
             Arc::new(producer_snapshot(key(1), key(2))),
@@ -315,6 +322,13 @@ pub(crate) fn actuator() -> ActuatorSnapshot {
                 }),
                 open_attempts: 0,
                 last_switch: Some(NOW - 87_000),
+                waiting: Some(Waiting {
+                    signing_key: key(2).to_text("STM"),
+                    since: NOW - 30_000,
+                    stage: "proposed",
+                    expected: 74_000,
+                    detail: "registered for 30 s (proposed)".into(),
+                }),
                 budget_remaining: 2,
             },
         )]),

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use slotkeeper::chain::Protocol;
 use slotkeeper::chain::graphene::{
-    BlockHeader, Dialect, Serialization, TESTNET_CHAIN_ID, Transaction, block_header_digest,
-    block_id, digest, parse_time, txid,
+    BlockHeader, Dialect, Serialization, Signatory, TESTNET_CHAIN_ID, Transaction,
+    block_header_digest, block_id, digest, parse_time, txid,
 };
 use slotkeeper::hex;
 use slotkeeper::keys::{PublicKey, Signature};
@@ -30,8 +30,9 @@ fn the_signing_key_recovers_from_every_block() {
         let header = BlockHeader {
             previous: hex::decode_array(text("previous")).unwrap(),
             timestamp: parse_time(text("timestamp")).unwrap(),
-            witness: text("witness").into(),
+            witness: Signatory::Name(text("witness").into()),
             transaction_merkle_root: hex::decode_array(text("transaction_merkle_root")).unwrap(),
+            extensions: vec![],
         };
         let signature = Signature::from_hex(text("witness_signature")).unwrap();
         let key = signature.recover(&block_header_digest(&header)).unwrap();

@@ -189,7 +189,7 @@ fn what_is_refused_and_how() {
             "64 hex digits",
         ),
         (sign("hove", &key, &text), 2, "unknown protocol"),
-        (sign("golos", &key, &text), 2, "so far"),
+        (sign("antelope", &key, &text), 2, "--chain-id is needed"),
         (
             sign(
                 "steem",

@@ -1,4 +1,4 @@
-//! Every vector of the Steem family, bit for bit; the oracles are named in `tests/data/vectors/README.md`.
+//! Every vector of the Graphene family, bit for bit; the oracles are named in `tests/data/vectors/README.md`.
 
 use serde_json::{Value, json};
 use slotkeeper::chain::Protocol;
@@ -31,19 +31,21 @@ impl Case {
     }
 }
 
-/// All vectors of hive.json, steem.json and blurt.json.
+/// All vectors of the five files.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![];
     for (file, protocol, count) in [
         ("hive", Protocol::Hive, 23),
         ("steem", Protocol::Steem, 12),
         ("blurt", Protocol::Blurt, 10),
+        ("golos", Protocol::Golos, 13),
+        ("bitshares", Protocol::BitShares, 9),
     ] {
         let doc = load(file);
         let vectors = doc["vectors"].as_array().unwrap();
         assert_eq!(vectors.len(), count, "{file}");
         for vector in vectors {
-            let mut forms: Vec<Value> = ["tx_condenser_json", "tx_api_json"]
+            let mut forms: Vec<Value> = ["tx_condenser_json", "tx_api_json", "tx_json"]
                 .iter()
                 .filter_map(|form| vector.get(*form).cloned())
                 .collect();

@@ -279,6 +279,7 @@ pub(super) fn block(asked: u64, value: &Value) -> Result<Block, ReadError> {
         signing_key: None,
         key_changes: Vec::new(),
         schedule_version: version.filter(|v| *v != SAVANNA_VERSION),
+        slot: None,
     })
 }
 

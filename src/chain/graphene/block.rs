@@ -5,17 +5,28 @@ use sha2::{Digest, Sha224, Sha256};
 use super::codec::{bytes, varint};
 use crate::keys::Signature;
 
-/// A block header without extensions (those carry version votes and appear in few blocks).
+/// Who produced a block, as the header names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signatory {
+    /// An account name.
+    Name(String),
+    /// The instance of a witness object (BitShares).
+    Object(u64),
+}
+
+/// A block header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockHeader {
     /// Id of the block before.
     pub previous: [u8; 20],
     /// Seconds since 1970, UTC.
     pub timestamp: u32,
-    /// Account name of the producer.
-    pub witness: String,
+    /// The producer.
+    pub witness: Signatory,
     /// Root over the transactions; zeros when there are none.
     pub transaction_merkle_root: [u8; 20],
+    /// Packed extensions without their count: version reports and votes, in few blocks. Usually none.
+    pub extensions: Vec<Vec<u8>>,
 }
 
 impl BlockHeader {
@@ -23,9 +34,15 @@ impl BlockHeader {
         let mut out = Vec::with_capacity(64);
         out.extend(self.previous);
         out.extend(self.timestamp.to_le_bytes());
-        bytes(&mut out, self.witness.as_bytes());
+        match &self.witness {
+            Signatory::Name(name) => bytes(&mut out, name.as_bytes()),
+            Signatory::Object(instance) => varint(&mut out, *instance),
+        }
         out.extend(self.transaction_merkle_root);
-        varint(&mut out, 0); // extensions
+        varint(&mut out, self.extensions.len() as u64);
+        for extension in &self.extensions {
+            out.extend(extension);
+        }
         out
     }
 

@@ -30,6 +30,8 @@ pub enum OperationKind {
     WitnessSetProperties,
     /// `feed_publish`
     FeedPublish,
+    /// `chain_properties_update`
+    ChainPropertiesUpdate,
 }
 
 /// Chain id of the Steem, Hive and Blurt test nets: `sha256(0x07 ‖ "testnet")`. Observed on a real steemd and hived.
@@ -37,6 +39,25 @@ pub const TESTNET_CHAIN_ID: [u8; 32] = [
     0x18, 0xdc, 0xf0, 0xa2, 0x85, 0x36, 0x5f, 0xc5, 0x8b, 0x71, 0xf1, 0x8b, 0x3d, 0x3f, 0xec, 0x95,
     0x4a, 0xa0, 0xc1, 0x41, 0xc4, 0x4e, 0x4e, 0x5c, 0xb4, 0xcf, 0x77, 0x7b, 0x9e, 0xab, 0x27, 0x4e,
 ];
+
+/// Chain id of a Golos test net, `sha256(0x09 ‖ "GOLOSTEST")`, by the rule that gives all other ids of the family.
+const GOLOS_TESTNET_CHAIN_ID: [u8; 32] = [
+    0x58, 0x76, 0x89, 0x4a, 0x41, 0xe6, 0x36, 0x1b, 0xde, 0x2e, 0x73, 0x27, 0x8f, 0x07, 0x34, 0x0f,
+    0x2e, 0xb8, 0xb4, 0x1c, 0x2f, 0xac, 0xd2, 0x90, 0x99, 0xde, 0x9d, 0xee, 0xf6, 0xcd, 0xb6, 0x79,
+];
+/// Chain id of the public BitShares test net, as pybitshares names it.
+const BITSHARES_TESTNET_CHAIN_ID: [u8; 32] = [
+    0x39, 0xf5, 0xe2, 0xed, 0xe1, 0xf8, 0xbc, 0x1a, 0x3a, 0x54, 0xa7, 0x91, 0x44, 0x14, 0xe3, 0x77,
+    0x9e, 0x33, 0x19, 0x3f, 0x1f, 0x56, 0x93, 0x51, 0x0e, 0x73, 0xcb, 0x7a, 0x87, 0x61, 0x74, 0x47,
+];
+
+/// What test nets of one protocol are called.
+struct TestNet {
+    chain_id: [u8; 32],
+    prefix: &'static str,
+    core: &'static str,
+    debt: &'static str,
+}
 
 /// One line of the table.
 struct Row {
@@ -46,9 +67,15 @@ struct Row {
     prefix: &'static str,
     core: &'static str,
     debt: &'static str,
+    test: TestNet,
+    /// Accounts, witnesses and assets are object ids (`1.2.7`), operations go by number in JSON.
+    objects: bool,
+    /// The node refuses signatures that are not canonical in fc's sense; the others ask for a low `s` only.
+    canonical: bool,
     witness_update: Option<u8>,
     witness_set_properties: Option<u8>,
     feed_publish: Option<u8>,
+    chain_properties_update: Option<u8>,
     /// JSON name of the interest rate in `witness_update`'s props; `None` where the field does not exist.
     interest_rate: Option<&'static str>,
 }
@@ -77,10 +104,28 @@ const STEEM: Row = Row {
     prefix: "STM",
     core: "STEEM",
     debt: "SBD",
+    test: TestNet {
+        chain_id: TESTNET_CHAIN_ID,
+        prefix: "TST",
+        core: "TESTS",
+        debt: "TBD",
+    },
+    objects: false,
+    canonical: false,
     witness_update: Some(11),
     witness_set_properties: Some(42),
     feed_publish: Some(7),
+    chain_properties_update: None,
     interest_rate: Some("sbd_interest_rate"),
+};
+/// A chain of which nothing is written.
+const NONE: Row = Row {
+    witness_update: None,
+    witness_set_properties: None,
+    feed_publish: None,
+    chain_properties_update: None,
+    interest_rate: None,
+    ..STEEM
 };
 const TABLE: [Row; 6] = [
     STEEM,
@@ -98,22 +143,30 @@ const TABLE: [Row; 6] = [
         prefix: "BLT",
         core: "BLURT",
         debt: "",
+        test: TestNet {
+            debt: "",
+            ..STEEM.test
+        },
         witness_update: Some(7),
         witness_set_properties: Some(33),
-        feed_publish: None,
-        interest_rate: None,
+        ..NONE
     },
-    // Golos and BitShares: constants only; their operations have other layouts and are not written yet.
     Row {
         protocol: Protocol::Golos,
         chain_id: Some(GOLOS_CHAIN_ID),
         prefix: "GLS",
         core: "GOLOS",
         debt: "GBG",
-        witness_update: None,
+        test: TestNet {
+            chain_id: GOLOS_TESTNET_CHAIN_ID,
+            prefix: "GLS",
+            core: "GOLOS",
+            debt: "GBG",
+        },
+        canonical: true,
         witness_set_properties: None,
-        feed_publish: None,
-        interest_rate: None,
+        chain_properties_update: Some(45),
+        ..STEEM
     },
     Row {
         protocol: Protocol::BitShares,
@@ -121,10 +174,16 @@ const TABLE: [Row; 6] = [
         prefix: "BTS",
         core: "BTS",
         debt: "",
-        witness_update: None,
-        witness_set_properties: None,
-        feed_publish: None,
-        interest_rate: None,
+        test: TestNet {
+            chain_id: BITSHARES_TESTNET_CHAIN_ID,
+            prefix: "TEST",
+            core: "TEST",
+            debt: "",
+        },
+        objects: true,
+        canonical: true,
+        witness_update: Some(21),
+        ..NONE
     },
     // Not of this family; here so that asking for any protocol has an answer. It has none of these operations.
     Row {
@@ -133,10 +192,7 @@ const TABLE: [Row; 6] = [
         prefix: "EOS",
         core: "",
         debt: "",
-        witness_update: None,
-        witness_set_properties: None,
-        feed_publish: None,
-        interest_rate: None,
+        ..NONE
     },
 ];
 
@@ -149,10 +205,11 @@ fn row(protocol: Protocol) -> &'static Row {
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::WitnessUpdate,
         Self::WitnessSetProperties,
         Self::FeedPublish,
+        Self::ChainPropertiesUpdate,
     ];
 
     /// The name in JSON, without appbase's `_operation`.
@@ -162,6 +219,7 @@ impl OperationKind {
             Self::WitnessUpdate => "witness_update",
             Self::WitnessSetProperties => "witness_set_properties",
             Self::FeedPublish => "feed_publish",
+            Self::ChainPropertiesUpdate => "chain_properties_update",
         }
     }
 }
@@ -179,17 +237,20 @@ impl Dialect {
         }
     }
 
-    /// The dialect of the Steem family's test nets: keys `TST…`, assets `TESTS` and `TBD` (where there is a debt asset).
+    /// The dialect of a protocol's test nets: of the Steem family keys `TST…`, assets `TESTS` and `TBD` (where there is a
+    /// debt asset); of the others as those chains' sources say.
     #[must_use]
     pub fn testnet(protocol: Protocol) -> Self {
-        let debt = if row(protocol).debt.is_empty() {
-            ""
-        } else {
-            "TBD"
-        };
+        let test = &row(protocol).test;
         Self::mainnet(protocol)
-            .with_address_prefix("TST")
-            .with_symbols("TESTS", debt)
+            .with_address_prefix(test.prefix)
+            .with_symbols(test.core, test.debt)
+    }
+
+    /// The chain id of a protocol's test nets.
+    #[must_use]
+    pub fn testnet_chain_id(protocol: Protocol) -> [u8; 32] {
+        row(protocol).test.chain_id
     }
 
     /// The same with another key prefix.
@@ -223,6 +284,7 @@ impl Dialect {
             OperationKind::WitnessUpdate => row.witness_update,
             OperationKind::WitnessSetProperties => row.witness_set_properties,
             OperationKind::FeedPublish => row.feed_publish,
+            OperationKind::ChainPropertiesUpdate => row.chain_properties_update,
         }
         .ok_or(TxError::NoSuchOperation {
             operation: kind.name(),
@@ -234,6 +296,18 @@ impl Dialect {
     #[must_use]
     pub fn interest_rate_name(&self) -> Option<&'static str> {
         row(self.protocol).interest_rate
+    }
+
+    /// Whether accounts, witnesses and assets are object ids, and operations go by number in JSON (BitShares).
+    #[must_use]
+    pub fn names_objects(&self) -> bool {
+        row(self.protocol).objects
+    }
+
+    /// Whether nodes refuse signatures that are not canonical in fc's sense.
+    #[must_use]
+    pub fn wants_canonical_signatures(&self) -> bool {
+        row(self.protocol).canonical
     }
 
     /// Refuses a serialization the chain does not have.
@@ -289,6 +363,10 @@ mod tests {
         assert_eq!(
             Some(<[u8; 32]>::from(Sha256::digest(b"\x05GOLOS"))),
             Dialect::mainnet_chain_id(Protocol::Golos)
+        );
+        assert_eq!(
+            <[u8; 32]>::from(Sha256::digest(b"\x09GOLOSTEST")),
+            GOLOS_TESTNET_CHAIN_ID
         );
     }
 }

@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::TxError;
 use super::asset::Asset;
+use super::chain_properties::ChainProperties;
 use super::codec::{format_time, parse_time};
 use super::dialect::{Dialect, OperationKind};
+use super::objects::WitnessChange;
 use super::operation::{Operation, WitnessProps, sorted};
 use super::transaction::{SignedTransaction, Transaction};
 use crate::chain::Protocol;
@@ -24,12 +26,12 @@ enum Form {
 }
 
 /// One JSON object being read: remembers where it is and which fields were asked for.
-struct Object<'a> {
+pub(super) struct Object<'a> {
     path: String,
     map: &'a Map<String, Value>,
 }
 
-fn bad<T>(path: impl Into<String>, problem: impl Into<String>) -> Result<T, TxError> {
+pub(super) fn bad<T>(path: impl Into<String>, problem: impl Into<String>) -> Result<T, TxError> {
     Err(TxError::Json {
         path: path.into(),
         problem: problem.into(),
@@ -37,7 +39,7 @@ fn bad<T>(path: impl Into<String>, problem: impl Into<String>) -> Result<T, TxEr
 }
 
 impl<'a> Object<'a> {
-    fn new(value: &'a Value, path: &str, known: &[&str]) -> Result<Self, TxError> {
+    pub(super) fn new(value: &'a Value, path: &str, known: &[&str]) -> Result<Self, TxError> {
         let Some(map) = value.as_object() else {
             return bad(path, "an object is needed here");
         };
@@ -54,18 +56,18 @@ impl<'a> Object<'a> {
         })
     }
 
-    fn at(&self, name: &str) -> String {
+    pub(super) fn at(&self, name: &str) -> String {
         join(&self.path, name)
     }
 
-    fn get(&self, name: &str) -> Result<&'a Value, TxError> {
+    pub(super) fn get(&self, name: &str) -> Result<&'a Value, TxError> {
         match self.map.get(name) {
             Some(value) => Ok(value),
             None => bad(self.at(name), "missing"),
         }
     }
 
-    fn text(&self, name: &str) -> Result<&'a str, TxError> {
+    pub(super) fn text(&self, name: &str) -> Result<&'a str, TxError> {
         match self.get(name)?.as_str() {
             Some(text) => Ok(text),
             None => bad(self.at(name), "text is needed here"),
@@ -73,7 +75,7 @@ impl<'a> Object<'a> {
     }
 
     /// fc prints large integers as text, so either is taken.
-    fn number<T: TryFrom<i128>>(&self, name: &str) -> Result<T, TxError> {
+    pub(super) fn number<T: TryFrom<i128>>(&self, name: &str) -> Result<T, TxError> {
         let value = self.get(name)?;
         let number: Option<i128> = match value {
             Value::Number(n) => n
@@ -92,7 +94,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn asset(&self, name: &str, dialect: &Dialect) -> Result<Asset, TxError> {
+    pub(super) fn asset(&self, name: &str, dialect: &Dialect) -> Result<Asset, TxError> {
         let path = self.at(name);
         let asset = match self.get(name)? {
             Value::String(text) => match text.parse() {
@@ -114,12 +116,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn key(&self, name: &str, dialect: &Dialect) -> Result<PublicKey, TxError> {
+    pub(super) fn key(&self, name: &str, dialect: &Dialect) -> Result<PublicKey, TxError> {
         PublicKey::parse(self.text(name)?, &dialect.address_prefix)
             .or_else(|error| bad(self.at(name), error.to_string()))
     }
 
-    fn no_extensions(&self) -> Result<(), TxError> {
+    pub(super) fn no_extensions(&self) -> Result<(), TxError> {
         match self.map.get("extensions") {
             None => Ok(()),
             Some(Value::Array(list)) if list.is_empty() => Ok(()),
@@ -203,7 +205,11 @@ impl Transaction {
 
 fn read_operation(value: &Value, path: &str, dialect: &Dialect) -> Result<Operation, TxError> {
     let (name, body, path) = match value {
-        Value::Array(pair) if pair.len() == 2 => (pair[0].as_str(), &pair[1], format!("{path}[1]")),
+        Value::Array(pair) if pair.len() == 2 => (
+            pair[0].as_str().or_else(|| named(&pair[0], dialect)),
+            &pair[1],
+            format!("{path}[1]"),
+        ),
         Value::Object(_) => {
             let o = Object::new(value, path, &["type", "value"])?;
             let name = o.text("type")?;
@@ -221,11 +227,21 @@ fn read_operation(value: &Value, path: &str, dialect: &Dialect) -> Result<Operat
     let Some(kind) = kind else {
         return bad(
             path,
-            "an operation [\"name\", {…}] or {\"type\":\"name_operation\",\"value\":{…}} is needed here; known: witness_update, witness_set_properties, feed_publish",
+            "an operation [\"name\", {…}] or {\"type\":\"name_operation\",\"value\":{…}} is needed here ([21, {…}] on bitshares); known: witness_update, witness_set_properties, feed_publish, chain_properties_update",
         );
     };
     dialect.operation_id(kind)?;
     match kind {
+        OperationKind::WitnessUpdate if dialect.names_objects() => {
+            WitnessChange::read(body, &path, dialect).map(Operation::WitnessChange)
+        }
+        OperationKind::ChainPropertiesUpdate => {
+            let o = Object::new(body, &path, &["owner", "props"])?;
+            Ok(Operation::ChainPropertiesUpdate {
+                owner: o.text("owner")?.into(),
+                props: ChainProperties::read(o.get("props")?, &o.at("props"), dialect)?,
+            })
+        }
         OperationKind::WitnessUpdate => read_witness_update(body, &path, dialect),
         OperationKind::WitnessSetProperties => read_set_properties(body, &path),
         OperationKind::FeedPublish => {
@@ -242,6 +258,15 @@ fn read_operation(value: &Value, path: &str, dialect: &Dialect) -> Result<Operat
             })
         }
     }
+}
+
+/// The name of an operation given by its number, where the chain's JSON does so.
+fn named(number: &Value, dialect: &Dialect) -> Option<&'static str> {
+    let number = number.as_u64().filter(|_| dialect.names_objects())?;
+    OperationKind::ALL
+        .into_iter()
+        .find(|kind| dialect.operation_id(*kind).map(u64::from) == Ok(number))
+        .map(OperationKind::name)
 }
 
 fn read_witness_update(body: &Value, path: &str, dialect: &Dialect) -> Result<Operation, TxError> {
@@ -316,9 +341,14 @@ impl SignedTransaction {
             .iter()
             .map(|op| {
                 let (name, body) = (op.kind().name(), write_operation(op, dialect, form));
-                match form {
-                    Form::Condenser => json!([name, body]),
-                    Form::Appbase => json!({"type": format!("{name}_operation"), "value": body}),
+                match (form, dialect.operation_id(op.kind())) {
+                    (Form::Condenser, Ok(number)) if dialect.names_objects() => {
+                        json!([number, body])
+                    }
+                    (Form::Condenser, _) => json!([name, body]),
+                    (Form::Appbase, _) => {
+                        json!({"type": format!("{name}_operation"), "value": body})
+                    }
                 }
             })
             .collect();
@@ -378,6 +408,10 @@ fn write_operation(operation: &Operation, dialect: &Dialect, form: Form) -> Valu
             "publisher": publisher,
             "exchange_rate": {"base": asset(base), "quote": asset(quote)},
         }),
+        Operation::WitnessChange(change) => change.to_json(dialect),
+        Operation::ChainPropertiesUpdate { owner, props } => {
+            json!({"owner": owner, "props": props.to_json()})
+        }
     }
 }
 

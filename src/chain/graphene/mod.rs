@@ -3,22 +3,32 @@
 //! JSON in either form a node accepts -> [`Transaction`] -> bytes -> [`digest`] to sign and [`txid`].
 //! What differs between chains stands in one table, in `dialect.rs`.
 
+mod answers;
 mod asset;
+pub mod bitshares;
 mod block;
+mod chain_properties;
 mod codec;
 mod dialect;
+mod draft;
 pub mod faults;
 pub(in crate::chain) mod fields;
+pub mod golos;
 mod json;
+mod linked;
+mod objects;
 mod operation;
 mod read;
 pub mod steem;
 mod transaction;
+mod witness_node;
 
 pub use asset::Asset;
-pub use block::{BlockHeader, block_header_digest, block_id};
+pub use block::{BlockHeader, Signatory, block_header_digest, block_id};
+pub use chain_properties::ChainProperties;
 pub use codec::{format_time, parse_time};
 pub use dialect::{Dialect, OperationKind, TESTNET_CHAIN_ID};
+pub use objects::{ObjectId, WitnessChange};
 pub use operation::{Operation, WitnessProps, properties};
 pub use transaction::{SignedTransaction, Transaction, digest, tapos, txid};
 

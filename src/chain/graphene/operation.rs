@@ -3,8 +3,10 @@
 //! An operation holds meaning, not layout: numbers and fields that differ between chains come from the [`Dialect`].
 
 use super::asset::Asset;
+use super::chain_properties::ChainProperties;
 use super::codec::{bytes, varint};
 use super::dialect::{Dialect, OperationKind};
+use super::objects::WitnessChange;
 use super::{Serialization, TxError};
 use crate::keys::PublicKey;
 
@@ -40,6 +42,16 @@ pub enum Operation {
         base: Asset,
         /// In the core asset.
         quote: Asset,
+    },
+    /// `witness_update` of a chain that names objects (BitShares): changes only what it carries, with the active
+    /// authority of the witness's account.
+    WitnessChange(WitnessChange),
+    /// Sets all chain properties a witness votes for (Golos), with active authority.
+    ChainPropertiesUpdate {
+        /// Account name of the witness.
+        owner: String,
+        /// The properties, of one version.
+        props: ChainProperties,
     },
 }
 
@@ -78,7 +90,8 @@ impl Operation {
     #[must_use]
     pub const fn kind(&self) -> OperationKind {
         match self {
-            Self::WitnessUpdate { .. } => OperationKind::WitnessUpdate,
+            Self::WitnessUpdate { .. } | Self::WitnessChange(_) => OperationKind::WitnessUpdate,
+            Self::ChainPropertiesUpdate { .. } => OperationKind::ChainPropertiesUpdate,
             Self::WitnessSetProperties { .. } => OperationKind::WitnessSetProperties,
             Self::FeedPublish { .. } => OperationKind::FeedPublish,
         }
@@ -140,6 +153,14 @@ impl Operation {
                 bytes(out, publisher.as_bytes());
                 base.write(out, dialect, form)?;
                 quote.write(out, dialect, form)
+            }
+            Self::WitnessChange(change) => {
+                change.write(out);
+                Ok(())
+            }
+            Self::ChainPropertiesUpdate { owner, props } => {
+                bytes(out, owner.as_bytes());
+                props.write(out, dialect, form)
             }
         }
     }

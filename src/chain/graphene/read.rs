@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::BlockHeader;
 use super::fields::{as_integer, bad, block_id, field, integer, parse_time, text, time};
-use crate::chain::{Block, BlockRef, ChainSpec, ProducerState, Protocol, ReadError, Schedule};
+use super::{BlockHeader, Dialect, Signatory};
+use crate::chain::{Block, BlockRef, ChainSpec, ProducerState, ReadError, Schedule};
 use crate::clock::Millis;
 use crate::keys::{PublicKey, Signature};
 
@@ -47,7 +47,7 @@ pub(super) fn chain_id(config: &Value) -> Result<String, ReadError> {
         "HIVE_CHAIN_ID",
         "BLURT_CHAIN_ID",
         "STEEM_CHAIN_ID",
-        "STEEMIT_CHAIN_ID",
+        "STEEMIT_CHAIN_ID", // Golos kept the first name.
     ] {
         if let Some(Value::String(id)) = object.get(name) {
             found = Some(id.to_ascii_lowercase());
@@ -126,12 +126,7 @@ fn props(spec: &ChainSpec, value: &Value) -> Result<Value, ReadError> {
         "maximum_block_size".into(),
         json!(integer(value, "maximum_block_size")?),
     );
-    let interest = match spec.protocol {
-        Protocol::Hive => Some("hbd_interest_rate"),
-        Protocol::Steem => Some("sbd_interest_rate"),
-        _ => None, // Blurt has no debt asset.
-    };
-    if let Some(name) = interest {
+    if let Some(name) = Dialect::mainnet(spec.protocol).interest_rate_name() {
         echo.insert(name.into(), json!(integer(value, name)?));
     }
     Ok(Value::Object(echo))
@@ -183,30 +178,65 @@ pub(super) fn block(spec: &ChainSpec, num: u64, value: &Value) -> Result<Option<
         signing_key,
         key_changes: key_changes(spec, value),
         schedule_version: None,
+        slot: None,
     }))
 }
 
 /// The key that signed a block, recovered from its header. `None` for a header with extensions (version votes, in few
-/// blocks), whose bytes we do not write.
+/// blocks): a mistake in their bytes would give a wrong key.
 fn signer(block: &Value) -> Option<PublicKey> {
-    if !block.get("extensions")?.as_array()?.is_empty() {
-        return None;
-    }
-    let header = BlockHeader {
-        previous: crate::hex::decode_array(block.get("previous")?.as_str()?).ok()?,
-        timestamp: super::parse_time(block.get("timestamp")?.as_str()?)?,
-        witness: block.get("witness")?.as_str()?.to_owned(),
-        transaction_merkle_root: crate::hex::decode_array(
-            block.get("transaction_merkle_root")?.as_str()?,
-        )
-        .ok()?,
-    };
+    let witness = Signatory::Name(block.get("witness")?.as_str()?.to_owned());
+    let header = header(block, witness).filter(|h| h.extensions.is_empty())?;
     let signature = Signature::from_hex(block.get("witness_signature")?.as_str()?).ok()?;
     signature.recover(&super::block_header_digest(&header)).ok()
 }
 
+/// The header of a block, as far as its fields are understood.
+pub(super) fn header(block: &Value, witness: Signatory) -> Option<BlockHeader> {
+    let extensions = block.get("extensions")?.as_array()?;
+    Some(BlockHeader {
+        previous: crate::hex::decode_array(block.get("previous")?.as_str()?).ok()?,
+        // Devnets with short intervals write milliseconds, which are not signed.
+        timestamp: parse_time(block.get("timestamp")?.as_str()?)?
+            .checked_div(1000)
+            .and_then(|seconds| u32::try_from(seconds).ok())?,
+        witness,
+        transaction_merkle_root: crate::hex::decode_array(
+            block.get("transaction_merkle_root")?.as_str()?,
+        )
+        .ok()?,
+        extensions: extensions.iter().map(extension).collect::<Option<_>>()?,
+    })
+}
+
+/// A header extension: which of them, then its content. Layout by each chain's `protocol/block_header.hpp` and
+/// `version.hpp`.
+fn extension(value: &Value) -> Option<Vec<u8>> {
+    let (which, content) = (value.get(0)?.as_u64()?, value.get(1)?);
+    let mut out = vec![u8::try_from(which).ok()?];
+    match which {
+        0 => {}
+        1 => out.extend(version(content.as_str()?)?.to_le_bytes()),
+        2 => {
+            out.extend(version(content.get("hf_version")?.as_str()?)?.to_le_bytes());
+            out.extend(super::parse_time(content.get("hf_time")?.as_str()?)?.to_le_bytes());
+        }
+        _ => return None,
+    }
+    Some(out)
+}
+
+/// `major.hardfork.revision` as one number of 8, 8 and 16 bits.
+fn version(text: &str) -> Option<u32> {
+    let mut parts = text.split('.');
+    let major: u8 = parts.next()?.parse().ok()?;
+    let fork: u8 = parts.next()?.parse().ok()?;
+    let revision: u16 = parts.next().unwrap_or("0").parse().ok()?;
+    Some(u32::from(major) << 24 | u32::from(fork) << 16 | u32::from(revision))
+}
+
 /// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.
-fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
+pub(super) fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
     let transactions = block.get("transactions").and_then(Value::as_array);
     transactions
         .into_iter()
@@ -253,6 +283,8 @@ pub(super) fn active_keys(
         .ok_or_else(|| bad("get_accounts", "is not a list"))?;
     accounts
         .iter()
+        // BitShares keeps the place of an account that does not exist.
+        .filter(|account| !account.is_null())
         .map(|account| {
             let active = field(account, "active")?;
             let threshold = integer(active, "weight_threshold")?;
@@ -267,6 +299,12 @@ pub(super) fn active_keys(
             Ok((text(account, "name")?.to_owned(), keys))
         })
         .collect()
+}
+
+/// The last block of the round that the block after `head` belongs to, where rounds end at multiples of `blocks`.
+pub(super) fn round_end(head: u64, blocks: u64) -> u64 {
+    let rounds = head.checked_div(blocks).unwrap_or(0);
+    rounds.saturating_add(1).saturating_mul(blocks)
 }
 
 /// Time of a head as read by a probe.

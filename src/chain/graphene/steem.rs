@@ -3,17 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{bad, format_seconds};
-use super::{Dialect, Serialization, Transaction, digest, faults, read, tapos, txid};
+use super::answers::Answers;
+use super::fields::bad;
+use super::{Dialect, draft, faults, read};
 use crate::chain::{
     Accepted, Anchor, BlockRef, Call, Chain, ChainSpec, Change, Draft, Framing, Memory, Method,
     Observation, Outcome, ReadError, Reply, Sealed,
 };
-use crate::clock::Millis;
 use crate::keys::Signature;
-
-/// Seconds between the agreed head time and a draft's expiration (the chain tests it against head time).
-const LIFETIME_S: i64 = 30;
 
 /// A chain of the Steem protocol.
 #[derive(Debug, Clone)]
@@ -28,7 +25,7 @@ impl Steem {
     /// The chain that `spec` describes; its protocol must be Steem, Hive or Blurt.
     #[must_use]
     pub fn new(spec: ChainSpec) -> Self {
-        let dialect = dialect(&spec);
+        let dialect = draft::dialect(&spec);
         Self { spec, dialect }
     }
 
@@ -42,19 +39,7 @@ impl Steem {
                 ],
                 "extensions": [],
             }])),
-            Method::WitnessUpdate => {
-                // It overwrites url and props: echo what the agreed view says, never a file.
-                if anchor.state.url.is_empty() {
-                    return Err(bad("url", "is empty on chain; witness_update needs one"));
-                }
-                Ok(json!(["witness_update", {
-                    "owner": change.producer,
-                    "url": anchor.state.url,
-                    "block_signing_key": change.to.to_text(&self.spec.address_prefix),
-                    "props": anchor.state.props,
-                    "fee": format!("0.000 {}", self.spec.core_symbol),
-                }]))
-            }
+            Method::WitnessUpdate => draft::witness_update(&self.spec, change, anchor),
             Method::Regproducer => Err(bad(
                 "method",
                 "regproducer belongs to Antelope chains; use witness_set_properties or witness_update",
@@ -92,35 +77,28 @@ impl Chain for Steem {
     }
 
     fn read(&self, memory: &Memory, replies: &[Reply]) -> Result<Observation, ReadError> {
-        let mut replies = replies.iter();
-        let mut next = |what: &str| -> Result<&Value, ReadError> {
-            match replies.next() {
-                Some(Ok(value)) => Ok(value),
-                Some(Err(fault)) => Err(bad(what, format!("refused with code {}", fault.code))),
-                None => Err(bad(what, "was not answered")),
-            }
-        };
+        let mut answers = Answers::new(replies);
         let chain_id = if memory.identity {
-            Some(read::chain_id(next("get_config")?)?)
+            Some(read::chain_id(answers.value("get_config")?)?)
         } else {
             None
         };
-        let before = read::head(next("get_dynamic_global_properties")?)?;
+        let before = read::head(answers.value("get_dynamic_global_properties")?)?;
         let producers = match memory.producers.as_slice() {
             [] => Default::default(),
             [one] => {
-                let state = read::witness(&self.spec, next("get_witness_by_account")?)?;
+                let state = read::witness(&self.spec, answers.value("get_witness_by_account")?)?;
                 [(one.clone(), state)].into()
             }
-            many => read_many(&self.spec, many, next("find_witnesses")?)?,
+            many => read_many(&self.spec, many, answers.value("find_witnesses")?)?,
         };
-        let schedule = read::schedule(next("get_witness_schedule")?, before.block.num)?;
-        let after = read::head(next("get_dynamic_global_properties")?)?;
+        let schedule = read::schedule(answers.value("get_witness_schedule")?, before.block.num)?;
+        let after = read::head(answers.value("get_dynamic_global_properties")?)?;
         let mut blocks = Vec::with_capacity(memory.blocks.len());
         for num in &memory.blocks {
             // A block that is pruned, or not there yet, is refused by some gateways instead of answered with null. What
             // they say of head and keys is no worse for that; that the ledger lacks blocks shows elsewhere.
-            if let Ok(answer) = next("get_block") {
+            if let Some(answer) = answers.maybe("get_block")? {
                 blocks.extend(read::block(&self.spec, *num, answer)?);
             }
         }
@@ -129,11 +107,11 @@ impl Chain for Steem {
             Default::default()
         } else {
             // Some nodes do not offer it: what they say of the chain is no worse for that.
-            match next("get_accounts") {
-                Ok(accounts) => read::active_keys(&self.spec, accounts)?
+            match answers.maybe("get_accounts")? {
+                Some(accounts) => read::active_keys(&self.spec, accounts)?
                     .into_iter()
                     .collect(),
-                Err(_) => Default::default(),
+                None => Default::default(),
             }
         };
         let settled = before.block == after.block;
@@ -159,54 +137,16 @@ impl Chain for Steem {
     }
 
     fn read_probe(&self, replies: &[Reply]) -> Result<BlockRef, ReadError> {
-        match replies.first() {
-            Some(Ok(value)) => read::probe(value),
-            Some(Err(fault)) => Err(bad(
-                "get_dynamic_global_properties",
-                format!("refused with code {}", fault.code),
-            )),
-            None => Err(bad("get_dynamic_global_properties", "was not answered")),
-        }
+        read::probe(Answers::new(replies).value("get_dynamic_global_properties")?)
     }
 
     fn draft(&self, change: &Change, anchor: &Anchor) -> Result<Draft, ReadError> {
-        let expiry_s = read::seconds_up(anchor.head_time) + LIFETIME_S;
-        let expiration =
-            format_seconds(expiry_s).ok_or_else(|| bad("head time", "is out of range"))?;
-        let id = crate::hex::decode_array(&anchor.irreversible.id.0)
-            .map_err(|e| bad("irreversible block id", e.to_string()))?;
-        let (ref_block_num, ref_block_prefix) = tapos(&id);
-        let transaction = json!({
-            "ref_block_num": ref_block_num,
-            "ref_block_prefix": ref_block_prefix,
-            "expiration": expiration,
-            "operations": [self.operation(change, anchor)?],
-            "extensions": [],
-            "signatures": [],
-        });
-        // Legacy serialization on Hive too: nodes accept both, and one code path serves Steem and Hive.
-        let bytes = Transaction::from_json(&transaction, &self.dialect)
-            .and_then(|signed| signed.tx.serialize(&self.dialect, Serialization::Legacy))
-            .map_err(|e| bad("transaction", e.to_string()))?;
-        Ok(Draft {
-            change: change.clone(),
-            digest: digest(&self.spec.chain_id, &bytes),
-            id: crate::hex::encode(&txid(&bytes)),
-            expiry: Millis::from(expiry_s) * 1000,
-            bytes,
-            transaction,
-        })
+        let operation = self.operation(change, anchor)?;
+        draft::draft(&self.spec, &self.dialect, change, anchor, &operation)
     }
 
     fn seal(&self, draft: Draft, signature: &Signature) -> Sealed {
-        let mut transaction = draft.transaction;
-        transaction["signatures"] = json!([signature.to_hex()]);
-        Sealed {
-            change: draft.change,
-            id: draft.id,
-            expiry: draft.expiry,
-            transaction,
-        }
+        draft::seal(draft, signature)
     }
 
     fn submit(&self, transaction: &Value) -> Call {
@@ -251,18 +191,6 @@ impl Chain for Steem {
     fn framing(&self) -> Framing {
         Framing::JsonRpc { batches: true }
     }
-}
-
-/// How the chain of `spec` writes keys and assets.
-fn dialect(spec: &ChainSpec) -> Dialect {
-    let base = if spec.core_symbol == "TESTS" {
-        Dialect::testnet(spec.protocol)
-    } else {
-        Dialect::mainnet(spec.protocol)
-    };
-    let debt = base.debt_symbol.clone();
-    base.with_address_prefix(&spec.address_prefix)
-        .with_symbols(&spec.core_symbol, &debt)
 }
 
 fn call(method: &str, params: Value) -> Call {

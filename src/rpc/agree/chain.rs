@@ -151,6 +151,7 @@ fn same_content(a: &Block, b: &Block) -> bool {
         && a.time == b.time
         && a.producer == b.producer
         && a.key_changes == b.key_changes
+        && a.slot == b.slot
 }
 
 /// The value that most providers name, how many they are, and whether nobody names another.

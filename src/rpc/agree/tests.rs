@@ -41,6 +41,7 @@ fn block(num: u64, fork: Option<u64>) -> Block {
         signing_key: Some(key(9)),
         key_changes: Vec::new(),
         schedule_version: None,
+        slot: None,
     }
 }
 

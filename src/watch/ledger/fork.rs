@@ -1,13 +1,15 @@
 //! Where the ledger stands: it leaves dead forks, gives hopeless spans up, and begins at an anchor. Pure.
 
-use super::{Applied, Judged, Ledger, PATIENCE, judge::reference};
+use super::after::reference;
+use super::chunks::List;
+use super::{Applied, Judged, Ledger, PATIENCE};
 use crate::chain::Block;
 use crate::rpc::View;
 
 impl Ledger {
     /// Takes back what was judged on a fork that the agreed view has left.
     pub(super) fn leave_fork(&mut self, view: &View, applied: &mut Applied) {
-        self.now.refetch = false;
+        self.now.refetch = None;
         let Some(position) = self.position().map(|j| j.block.num) else {
             return;
         };
@@ -28,9 +30,13 @@ impl Ledger {
             return;
         };
         let ancestor = wrong.saturating_sub(1);
-        applied.reorg = Some(position.saturating_sub(ancestor));
-        // What lies deeper may be wrong too: ask for all of it.
-        self.now.refetch = true;
+        // Where slots are judged late, a fork of blocks that only wait takes nothing back.
+        let undone = position.saturating_sub(ancestor);
+        if undone > 0 || !self.by_turns() {
+            applied.reorg = Some(undone);
+        }
+        // What lies deeper may be wrong too: ask for it.
+        self.now.refetch = Some(self.refetch_after(ancestor));
         self.rollback(ancestor);
         if self.state.recent.is_empty() {
             applied.odd = Some(format!(
@@ -43,20 +49,36 @@ impl Ledger {
         }
     }
 
-    fn rollback(&mut self, ancestor: u64) {
+    pub(super) fn rollback(&mut self, ancestor: u64) {
+        let held = &mut self.now.held;
+        while held.back().is_some_and(|b| b.num > ancestor) {
+            held.pop_back();
+        }
         let recent = &mut self.state.recent;
         while recent.back().is_some_and(|j| j.block.num > ancestor) {
             recent.pop_back();
         }
-        let slot = recent.back().map_or(0, |j| j.slot);
+        // The gap after the position stands only while the block after it does.
+        let position = recent.back().map_or(0, |j| j.block.num);
+        self.state.part.take_if(|_| ancestor <= position);
+        let slot = match (&self.state.part, recent.back()) {
+            (Some(part), _) => part.slot,
+            (None, Some(judged)) => judged.slot,
+            (None, None) => 0,
+        };
         self.state.outcomes.rollback(slot);
+        // The pieces that held what is gone beside what stays.
+        self.chunks.mark(List::Blocks, position.saturating_add(1));
+        self.chunks.mark(List::Outcomes, slot.saturating_add(1));
         self.state.rounds.rollback(ancestor);
+        self.state.versions.rollback(ancestor);
         for (name, track) in &mut self.tracks {
             if track.rollback(ancestor) {
                 self.dirty.insert(name.clone());
                 self.touched.insert(name.clone());
             }
         }
+        self.now.moved = true;
         self.chain_dirty = true;
     }
 
@@ -91,9 +113,12 @@ impl Ledger {
         self.now.idle = 0;
         applied.skipped = Some((at.saturating_add(1), resume_at));
         self.state.recent.clear();
+        self.state.part = None;
+        self.now.held.clear();
         self.state.slots.clear();
         self.state.outcomes.clear();
         self.state.rounds.skip();
+        self.now.moved = true;
         self.state.resume_at = Some(resume_at);
         self.chain_dirty = true;
     }
@@ -114,10 +139,10 @@ impl Ledger {
             }
         }
         let Some(first) = run else { return };
-        let Some(slot) = clock.slot_of(first.time) else {
+        let Some(slot) = clock.slot_of_block(first) else {
             return;
         };
-        self.state.recent.push_back(Judged {
+        self.advance(Judged {
             block: reference(first),
             slot,
         });

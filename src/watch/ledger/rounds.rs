@@ -10,8 +10,6 @@ use crate::clock::Millis;
 
 /// Schedules kept at most: rounds that a long backfill has yet to reach.
 const SCHEDULES_KEPT: usize = 128;
-/// Round length to assume for participation until a schedule was read.
-const USUAL_ROUND: usize = 21;
 
 /// Schedules and the round now being pieced together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,15 +92,6 @@ impl Rounds {
         let mut found = self.schedules.iter().filter(|s| covers(s, num));
         let first = found.next()?;
         found.next().is_none().then_some(first)
-    }
-
-    /// Slots of one pass over the schedule; until any is known, of the usual one.
-    pub(super) fn usual_slots(&self) -> usize {
-        let known = self.newest().and_then(|s| {
-            let turn = usize::try_from(s.turn.max(1)).ok()?;
-            s.order.len().checked_mul(turn)
-        });
-        known.unwrap_or(USUAL_ROUND)
     }
 
     /// Who had the slots `gap` (all missed) before `block`, which fills slot `slot`.
@@ -204,7 +193,7 @@ impl Rounds {
         let known = self
             .schedules
             .iter()
-            .filter(|s| s.turn <= 1 && !s.order.is_empty())
+            .filter(|s| s.turn <= 1 && !s.order.is_empty() && !outlasts_its_order(s))
             .min_by_key(|s| s.until.abs_diff(num))?;
         let len = u64::try_from(known.order.len()).ok()?;
         let end = if num > known.until {
@@ -250,6 +239,13 @@ fn shuffled_at(schedule: &Schedule) -> Option<u64> {
         return None;
     }
     schedule.until.checked_sub(len)
+}
+
+/// Whether a round has more blocks than names, so that no round can be counted from it: on Golos a round is 21 blocks
+/// however few are scheduled, on BitShares a maintenance changes their number in the middle of one.
+fn outlasts_its_order(schedule: &Schedule) -> bool {
+    let blocks = schedule.until.saturating_sub(schedule.read_at);
+    usize::try_from(blocks).is_ok_and(|blocks| blocks > schedule.order.len())
 }
 
 fn round_end(right: &[&Schedule], num: u64) -> u64 {

@@ -1,8 +1,9 @@
 //! The ledger as rows of the state file, and back. All dirty rows of a tick are saved together, so that counters and
-//! position never part. Pure.
+//! position never part. A row with an empty value is removed. Pure.
 
 use std::collections::BTreeMap;
 
+use super::chunks::Chunks;
 use super::{ChainState, Track};
 
 /// Row of the chain-wide state.
@@ -12,10 +13,17 @@ const PRODUCER: &str = "p/";
 
 /// A saved row could not be read back.
 #[derive(Debug, thiserror::Error)]
-#[error("row {row:?} of the saved ledger cannot be read: {source}")]
+#[error("row {row:?} of the saved ledger cannot be read: {problem}")]
 pub struct RowError {
     row: String,
-    source: serde_json::Error,
+    problem: String,
+}
+
+pub(super) fn unfit(row: &str, problem: impl std::fmt::Display) -> RowError {
+    RowError {
+        row: row.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 /// Writes the chain-wide row.
@@ -36,19 +44,17 @@ pub(super) fn producer(name: &str, track: &Track) -> Option<(String, String)> {
 /// Reads rows back; rows of other kinds are left alone.
 pub(super) fn read(
     rows: &[(String, String)],
-) -> Result<(ChainState, BTreeMap<String, Track>), RowError> {
+) -> Result<(ChainState, BTreeMap<String, Track>, Chunks), RowError> {
     let mut state = ChainState::default();
     let mut tracks = BTreeMap::new();
-    for (row, json) in rows {
-        let bad = |source| RowError {
-            row: row.clone(),
-            source,
-        };
+    for (row, json) in rows.iter().filter(|(_, json)| !json.is_empty()) {
+        let bad = |source| unfit(row, source);
         if row == CHAIN {
             state = serde_json::from_str(json).map_err(bad)?;
         } else if let Some(name) = row.strip_prefix(PRODUCER) {
             tracks.insert(name.to_owned(), serde_json::from_str(json).map_err(bad)?);
         }
     }
-    Ok((state, tracks))
+    let chunks = Chunks::restore(rows, &mut state)?;
+    Ok((state, tracks, chunks))
 }

@@ -89,6 +89,7 @@ impl Sim {
                 signing_key: Some(key(1)),
                 key_changes: vec![],
                 schedule_version: None,
+                slot: None,
             },
             slot: FIRST_SLOT,
             keys,
@@ -139,6 +140,7 @@ impl Sim {
                 producer: owner,
                 key_changes: changes.iter().map(|(w, k)| ((*w).to_owned(), *k)).collect(),
                 schedule_version: None,
+                slot: None,
             },
             slot,
             keys,
@@ -300,6 +302,7 @@ impl Sim {
 pub(super) fn rules() -> LedgerRules {
     LedgerRules {
         interval: INTERVAL,
+        turn: 1,
         miss_window: 86_400_000,
         watch_all: true,
         watched: BTreeMap::new(),
@@ -313,13 +316,22 @@ pub(super) struct Disk(BTreeMap<String, String>);
 impl Disk {
     pub(super) fn save(&mut self, ledger: &mut Ledger) {
         let dirty = ledger.dirty_rows();
-        self.0.extend(dirty.rows.iter().cloned());
+        for (row, json) in &dirty.rows {
+            if json.is_empty() {
+                self.0.remove(row);
+            } else {
+                self.0.insert(row.clone(), json.clone());
+            }
+        }
         ledger.saved(&dirty);
         assert!(ledger.dirty_rows().rows.is_empty());
     }
 
+    pub(super) fn rows(&self) -> Vec<(String, String)> {
+        self.0.clone().into_iter().collect()
+    }
+
     pub(super) fn restore(&self, rules: LedgerRules) -> Ledger {
-        let rows: Vec<(String, String)> = self.0.clone().into_iter().collect();
-        Ledger::restore(rules, &rows).unwrap()
+        Ledger::restore(rules, &self.rows()).unwrap()
     }
 }

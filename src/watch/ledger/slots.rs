@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::BlockId;
+use crate::chain::{Block, BlockId};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 use crate::watch::OthersSince;
@@ -71,6 +71,9 @@ pub(super) struct Outcome {
     pub(super) producer: Option<String>,
     /// Filled.
     pub(super) produced: bool,
+    /// The key charged, on chains with turns (their empty turns are told from here).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<PublicKey>,
 }
 
 /// The newest judged slots, ascending.
@@ -164,6 +167,11 @@ impl Outcomes {
         }
     }
 
+    /// The slots, ascending.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
+        self.0.iter()
+    }
+
     /// Takes back every slot after `slot`.
     pub(super) fn rollback(&mut self, slot: u64) {
         while self.0.back().is_some_and(|o| o.slot > slot) {
@@ -222,6 +230,12 @@ impl Outcomes {
     }
 }
 
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(slots: I) -> Self {
+        Self(slots.into_iter().collect())
+    }
+}
+
 // === impl Shares ===
 
 impl Shares {
@@ -251,6 +265,17 @@ impl SlotClock {
     pub(super) fn slot_of(&self, time: Millis) -> Option<u64> {
         let back = self.time.checked_sub(time)?.checked_div(self.interval)?;
         self.slot.checked_add_signed(back.checked_neg()?)
+    }
+
+    /// The slot of `block`: its own word where slots do not follow from times alone.
+    pub(super) fn slot_of_block(&self, block: &Block) -> Option<u64> {
+        block.slot.or_else(|| self.slot_of(block.time))
+    }
+
+    /// When the slot began that lies `slots` before one that begins at `time`, none left out between.
+    pub(super) fn time_before(&self, time: Millis, slots: u64) -> Millis {
+        let back = i64::try_from(slots).unwrap_or(i64::MAX);
+        time.saturating_sub(self.interval.saturating_mul(back))
     }
 
     /// When `slot` begins.

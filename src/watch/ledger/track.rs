@@ -22,15 +22,20 @@ pub(super) struct Track {
     pub(super) retracted: u64,
     /// Second block ids seen at a slot of this producer.
     pub(super) conflicting: u64,
-    /// Misses standing on the judged fork, ascending; older ones are folded away.
+    /// Misses standing on the judged fork, ascending; older ones are folded away. On chains with turns: empty turns, by
+    /// their last slot.
     pub(super) misses: Vec<Miss>,
+    /// On chains with turns, missed slots standing on the judged fork: every reversible one and the newest before them,
+    /// ascending. They count for nothing but the time of the last miss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) slips: Vec<Miss>,
     /// Blocks standing on the judged fork: every reversible one and the newest before them, ascending.
     pub(super) blocks: Vec<Signed>,
     /// Misses of the run that were folded away.
     pub(super) older: Older,
 }
 
-/// One missed slot.
+/// One missed slot, or one empty turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Miss {
     /// Slot number.
@@ -132,11 +137,13 @@ impl Track {
 
     /// Takes back what stands after block `ancestor`. True when that changed anything.
     pub(super) fn rollback(&mut self, ancestor: u64) -> bool {
-        let before = (self.misses.len(), self.blocks.len());
+        let lengths = |t: &Self| (t.misses.len(), t.slips.len(), t.blocks.len());
+        let before = lengths(self);
         self.misses.retain(|m| m.before <= ancestor);
+        self.slips.retain(|m| m.before <= ancestor);
         self.blocks.retain(|b| b.num <= ancestor);
         let keys = self.timeline.rollback(ancestor);
-        keys || before != (self.misses.len(), self.blocks.len())
+        keys || before != lengths(self)
     }
 
     /// Folds away what can no longer matter: blocks before the newest irreversible one, and irreversible misses that
@@ -144,6 +151,8 @@ impl Track {
     pub(super) fn fold(&mut self, irreversible: u64, window_start: Millis) {
         let final_blocks = self.blocks.partition_point(|b| b.num <= irreversible);
         self.blocks.drain(..final_blocks.saturating_sub(1));
+        let final_slips = self.slips.partition_point(|m| m.before <= irreversible);
+        self.slips.drain(..final_slips.saturating_sub(1));
         let run_after = self.newest();
         let tenure = self.timeline.current().copied();
         let mut place_in_run = 0usize;
@@ -174,8 +183,9 @@ impl Track {
         }
     }
 
-    /// The current tenure. Misses up to block `unknown_until` are in no run: what came between is not known.
-    pub(super) fn tenure(&self, window_start: Millis, unknown_until: u64) -> Tenure {
+    /// The current tenure. Misses up to block `unknown_until` are in no run: what came between is not known. `seen`: its
+    /// newest block that is not judged yet (0: none).
+    pub(super) fn tenure(&self, window_start: Millis, unknown_until: u64, seen: u64) -> Tenure {
         let Some(span) = self.timeline.current() else {
             return Tenure {
                 unknown: u32::try_from(self.misses.len()).unwrap_or(u32::MAX),
@@ -183,7 +193,7 @@ impl Track {
             };
         };
         let run_after = self.newest();
-        let floor = run_after.max(unknown_until);
+        let floor = run_after.max(unknown_until).max(seen);
         let ours = |m: &&Miss| m.key == Some(span.key) && m.before > span.from;
         let run: Vec<Millis> = self
             .misses
@@ -198,6 +208,7 @@ impl Track {
         } else {
             0
         };
+        let last = |list: &[Miss]| list.iter().rev().find(ours).map(|m| m.time);
         let maybe_ours = floor.max(self.timeline.previous_end());
         Tenure {
             key: Some(span.key),
@@ -220,7 +231,7 @@ impl Track {
                 .count()
                 .try_into()
                 .unwrap_or(u32::MAX),
-            last_missed: self.misses.iter().rev().find(ours).map(|m| m.time),
+            last_missed: last(&self.misses).max(last(&self.slips)),
         }
     }
 }
