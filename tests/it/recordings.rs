@@ -209,6 +209,7 @@ impl Recording {
                     figures: &figures,
                     caught_up: ledger.slots().caught_up,
                     enabled: true,
+                    in_force: true,
                     node_up: None,
                 },
             );
