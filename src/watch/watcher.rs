@@ -41,7 +41,6 @@ pub struct Watcher {
     last_view: Option<Arc<View>>,
     agreement: Result<Arc<View>, Disagreement>,
     /// As last agreed; asked for on identity ticks only.
-    aliases: Arc<BTreeMap<String, String>>,
     finalizers: Arc<BTreeMap<String, Finalizer>>,
     caught_up: bool,
     tick: u64,
@@ -134,7 +133,6 @@ impl Watcher {
             pictures,
             last_view: None,
             agreement,
-            aliases: Arc::default(),
             finalizers: Arc::default(),
             caught_up: false,
             tick: 0,
@@ -322,9 +320,6 @@ impl Watcher {
                 self.log_producer(&name, before, &next);
             }
             self.pictures.insert(name, Arc::new(next));
-        }
-        if let Some(aliases) = view.aliases.as_ref().filter(|now| **now != *self.aliases) {
-            self.aliases = Arc::new(aliases.clone());
         }
         if let Some(finalizers) = &view.finalizers
             && *finalizers != *self.finalizers

@@ -150,7 +150,7 @@ impl Ledger {
             return Ok(false);
         };
         let slot = clock
-            .slot_of(block.time)
+            .slot_of_block(block)
             .filter(|s| *s > position.slot)
             .ok_or_else(|| {
                 format!(

@@ -93,6 +93,7 @@ impl Sim {
             signing_key: None,
             key_changes: vec![],
             schedule_version: leap.then_some(1),
+            slot: None,
         };
         Self {
             blocks: vec![SimBlock {
@@ -140,6 +141,7 @@ impl Sim {
             signing_key: None,
             key_changes: vec![],
             schedule_version: self.leap.then_some(rules.number),
+            slot: None,
         };
         self.blocks.push(SimBlock {
             block,
