@@ -7,6 +7,7 @@ use super::demo::{DemoArgs, print_summary};
 use crate::clock::Stopwatch;
 use crate::demo::nodeos::network::NODES;
 use crate::demo::nodeos::story::Story;
+use crate::demo::nodeos::world::CHAIN;
 use crate::demo::nodeos::{NodeosConfig, NodeosWorld, Package};
 use crate::demo::timeline::{Event, Kind, Timeline};
 
@@ -38,7 +39,9 @@ pub(super) async fn tell(args: &DemoArgs, place: &Path) -> anyhow::Result<()> {
     }
     let mut print = |event: &Event, story: &Timeline| {
         if args.json {
-            println!("{}", event.to_json(story.producer()));
+            let mut line = event.to_json(story.producer());
+            line["chain"] = CHAIN.into();
+            println!("{line}");
         } else {
             println!("{}", event.to_line(story.at(Kind::Missed)));
         }
