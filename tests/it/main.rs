@@ -25,6 +25,7 @@ mod permission;
 mod pipeline;
 mod quorum_lost;
 mod recordings;
+mod recordings_nodeos;
 mod rig;
 mod rpc_devnet;
 mod rpc_endpoint;
