@@ -115,7 +115,8 @@ pub struct Change {
     /// Antelope: the permission that signs, without the actor (`failover`); `None` = `active`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
-    /// Savanna: the finalizer key to activate together with the switch (`PUB_BLS_…`).
+    /// Savanna: the finalizer key to activate together with the switch (`PUB_BLS_…`). Only when it is not
+    /// [`Finalizer::newest`] already: the system contract refuses that, and the whole switch would fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finalizer: Option<String>,
 }

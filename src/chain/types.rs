@@ -214,6 +214,17 @@ impl Schedule {
     }
 }
 
+// === impl Finalizer ===
+
+impl Finalizer {
+    /// The key that the chain was last told to use: the pending one, else the active one; empty when there is neither.
+    /// The system contract refuses to activate it again, and with that the whole transaction.
+    #[must_use]
+    pub fn newest(&self) -> &str {
+        self.pending_key.as_deref().unwrap_or(&self.active_key)
+    }
+}
+
 // === impl ProducerState ===
 
 impl ProducerState {

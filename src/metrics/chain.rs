@@ -110,6 +110,9 @@ pub(super) fn render(snapshot: &Snapshot, keys: &mut ChainKeys) -> Bodies {
     let shared = shared_keys(snapshot);
     for (name, producer) in &snapshot.producers {
         producer_lines(&mut out, &snapshot.chain, name, producer, keys, &shared);
+        if let Some(finalizer) = snapshot.finalizers.get(name) {
+            finalizer_lines(&mut out, &[&snapshot.chain, name], finalizer);
+        }
     }
     out
 }
@@ -290,9 +293,6 @@ fn producer_lines(
                 duplicate,
             );
         }
-    }
-    if let Some(finalizer) = &producer.finalizer {
-        finalizer_lines(out, labels, finalizer);
     }
     for (key, node) in &producer.nodes {
         let text = keys.text(key);

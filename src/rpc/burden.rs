@@ -10,7 +10,7 @@ use crate::chain::Memory;
 
 /// Blocks asked for in one tick at most: no less than the backlog that the watcher asks for at once when agreement comes
 /// back (ten minutes of half-second blocks), or a switch would wait for the ledger.
-const MOST: usize = 1_300;
+const MOST: usize = 1_500;
 /// Where every block is a request of its own, so many are asked for before the endpoint's pace is known.
 const UNTRIED: usize = 64;
 /// Fewer blocks than this show no pace: the readings before them take most of the time.

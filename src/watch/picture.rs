@@ -31,7 +31,6 @@ pub(crate) fn blank() -> ProducerSnapshot {
         ready: Default::default(),
         no_ready_standby_since: None,
         active_keys: Default::default(),
-        finalizer: None,
         conflicting_blocks: 0,
     }
 }
@@ -45,9 +44,6 @@ pub(super) fn take_view(picture: &mut ProducerSnapshot, name: &str, view: &View)
             picture.state.clone_from(&agreed.state);
             picture.state_time = agreed.state.is_some().then_some(view.head.time);
         }
-    }
-    if let Some(all) = &view.finalizers {
-        picture.finalizer = all.get(name).cloned();
     }
     for (authority, keys) in &view.active_keys {
         if authority.split('@').next() == Some(name) {

@@ -100,8 +100,6 @@ pub struct ProducerSnapshot {
     pub no_ready_standby_since: Option<Millis>,
     /// Keys that alone suffice for a switch, per authority (`alice`, or `alice@failover`), as far as agreed.
     pub active_keys: BTreeMap<String, Vec<PublicKey>>,
-    /// Its finality key, where the chain has such; as last agreed.
-    pub finalizer: Option<crate::chain::Finalizer>,
     /// Blocks of two ids seen at one slot signed by this producer (sufficient sign of a copied key).
     pub conflicting_blocks: u64,
 }

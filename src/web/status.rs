@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::actuator::{ActuatorSnapshot, ProducerStanding, Waiting};
+use crate::chain::Finalizer;
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::metrics::{ChainKeys, HeartbeatFigure, agreeing, seconds};
@@ -94,7 +95,12 @@ fn producers(i: &Inputs<'_>) -> Vec<Value> {
                 .actuator
                 .producers
                 .get(&(snapshot.chain.clone(), name.clone()));
-            out.push(producer(i, &snapshot.chain, name, seen, standing, &keys));
+            let finalizer = snapshot.finalizers.get(name);
+            let mut one = producer(i, &snapshot.chain, name, seen, standing, &keys);
+            if let Some(one) = one.as_object_mut() {
+                one.insert("finalizer".to_owned(), json!(finalizer.map(voting)));
+            }
+            out.push(one);
         }
     }
     out
@@ -152,12 +158,16 @@ fn producer(
             .collect::<Vec<_>>(),
         "attempt": standing.and_then(|s| s.attempt.as_ref()),
         "waiting": standing.and_then(|s| s.waiting.as_ref()).map(waiting),
-        "finalizer": seen.finalizer.as_ref().map(|f| json!({
-            "active_key": f.active_key,
-            "pending_key": f.pending_key,
-            "last_vote": f.last_vote.map(|(num, _)| num),
-            "last_vote_time": f.last_vote.map(|(_, at)| rfc3339(at)),
-        })),
+    })
+}
+
+/// A finality key and what it voted for last.
+fn voting(f: &Finalizer) -> Value {
+    json!({
+        "active_key": f.active_key,
+        "pending_key": f.pending_key,
+        "last_vote": f.last_vote.map(|(num, _)| num),
+        "last_vote_time": f.last_vote.map(|(_, at)| rfc3339(at)),
     })
 }
 

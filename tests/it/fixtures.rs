@@ -213,11 +213,6 @@ pub(crate) fn producer_snapshot(registered: PublicKey, standby: PublicKey) -> Pr
         ]),
         no_ready_standby_since: None,
         active_keys: Default::default(),
-        finalizer: Some(slotkeeper::chain::Finalizer {
-            active_key: "PUB_BLS_one".into(),
-            pending_key: Some("PUB_BLS_two".into()),
-            last_vote: Some((99, NOW - 1_000)),
-        }),
         conflicting_blocks: 0,
     }
 }
@@ -266,7 +261,14 @@ pub(crate) fn snapshot() -> Snapshot {
             judged: 99_999,
             schedule_until: Some(100_020),
         },
-        finalizers: Default::default(),
+        finalizers: Arc::new(BTreeMap::from([(
+            "alice".to_owned(),
+            slotkeeper::chain::Finalizer {
+                active_key: "PUB_BLS_one".into(),
+                pending_key: Some("PUB_BLS_two".into()),
+                last_vote: Some((99, NOW - 1_000)),
+            },
+        )])),
         producers: BTreeMap::from([(
             "alice".to_owned(),
             Arc::new(producer_snapshot(key(1), key(2))),

@@ -429,21 +429,52 @@ fn tidy_the_tests_that_prove_the_invariants_exist() {
         .split("\n## ")
         .find(|s| s.starts_with("Invariants"))
         .unwrap();
+    let named = named_tests("ARCHITECTURE.md", invariants);
+    assert!(named >= 10, "only {named} tests are named");
+}
+
+#[test]
+fn tidy_the_tests_that_prove_the_table_of_chains_exist() {
+    let page = std::fs::read_to_string(root().join("docs/chains.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| **")).collect();
+    for chain in [
+        "Steem",
+        "Hive",
+        "Blurt",
+        "Golos",
+        "BitShares",
+        "EOS/Vaulta",
+        "WAX",
+        "Telos",
+    ] {
+        let row = rows
+            .iter()
+            .find(|r| r.starts_with(&format!("| **{chain}**")));
+        let row = row.unwrap_or_else(|| panic!("{chain} has no row"));
+        // The head of a table is skipped.
+        let named = named_tests("docs/chains.md", &format!("| head |\n{row}\n"));
+        assert!(named >= 1, "{chain} names no test");
+    }
+    assert_eq!(rows.len(), 8);
+}
+
+/// How many tests the last column of a table names; each of them exists.
+fn named_tests(page: &str, table: &str) -> usize {
     let code: String = sources("src")
         .into_iter()
         .chain(sources("tests"))
         .map(|s| s.text)
         .collect();
     let mut named = 0;
-    for row in invariants.lines().filter(|l| l.starts_with("| ")).skip(1) {
+    for row in table.lines().filter(|l| l.starts_with("| ")).skip(1) {
         let proof = row.trim_matches('|').rsplit('|').next().unwrap();
         for name in proof.split('`').skip(1).step_by(2) {
             named += 1;
             assert!(
                 code.contains(&format!("fn {name}(")),
-                "ARCHITECTURE.md names {name}, which is no test"
+                "{page} names {name}, which is no test"
             );
         }
     }
-    assert!(named >= 10, "only {named} tests are named");
+    named
 }

@@ -76,15 +76,15 @@ impl Antelope {
         Ok((transaction, expiry_s.saturating_mul(1000)))
     }
 
-    fn read_producers(
+    fn read_producers<'a>(
         &self,
         asked: &[String],
-        next: &mut dyn FnMut(&str) -> Result<Value, ReadError>,
+        next: &mut dyn FnMut(&str) -> Result<&'a Value, ReadError>,
     ) -> Result<Producers, ReadError> {
         if asked.len() <= ONE_BY_ONE {
             let one = |name: &String| {
                 let reply = next("get_table_rows")?;
-                let (rows, _) = read::rows(&reply)?;
+                let (rows, _) = read::rows(reply)?;
                 let mut state = None;
                 for row in rows {
                     let (owner, found) = read::row(&self.spec, row)?;
@@ -99,7 +99,7 @@ impl Antelope {
         }
         let wanted: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
         let reply = next("get_producers")?;
-        let (rows, more) = read::rows(&reply)?;
+        let (rows, more) = read::rows(reply)?;
         let mut found = Producers::new();
         for row in rows {
             // Rows of strangers are not read: one odd row must not blind us to ours.
@@ -177,17 +177,17 @@ impl Chain for Antelope {
 
     fn read(&self, memory: &Memory, replies: &[Reply]) -> Result<Observation, ReadError> {
         let mut replies = replies.iter();
-        let mut next = |what: &str| -> Result<Value, ReadError> {
+        let mut next = |what: &str| -> Result<&Value, ReadError> {
             match replies.next() {
-                Some(Ok(value)) => Ok(value.clone()),
+                Some(Ok(value)) => Ok(value),
                 Some(Err(fault)) => Err(bad(what, format!("refused with code {}", fault.code))),
                 None => Err(bad(what, "was not answered")),
             }
         };
-        let before = read::head(&self.spec, &next("get_info")?)?;
+        let before = read::head(&self.spec, next("get_info")?)?;
         let mut producers = self.read_producers(&memory.producers, &mut next)?;
-        let schedules = read::Schedules::read(&next("get_producer_schedule")?)?;
-        let after = read::head(&self.spec, &next("get_info")?)?;
+        let schedules = read::Schedules::read(next("get_producer_schedule")?)?;
+        let after = read::head(&self.spec, next("get_info")?)?;
         if before.chain_id != after.chain_id {
             return Err(bad("chain_id", "changed within one reading"));
         }
@@ -200,7 +200,7 @@ impl Chain for Antelope {
         for num in &memory.blocks {
             // A block that is pruned, or not there yet, is refused. What the node says of the rest is no worse for that.
             if let Ok(answer) = next("get_block_info") {
-                blocks.push(read::block(*num, &answer)?);
+                blocks.push(read::block(*num, answer)?);
             }
         }
         blocks.sort_by_key(|block| block.num);
@@ -208,7 +208,7 @@ impl Chain for Antelope {
         for _ in accounts(memory) {
             // The same: an account that does not exist, or a node that does not offer it.
             if let Ok(answer) = next("get_account") {
-                let account = Account::read(&answer)?;
+                let account = Account::read(answer)?;
                 active_keys.extend(self.switching_keys(memory, &account, &producers));
             }
         }
@@ -216,7 +216,7 @@ impl Chain for Antelope {
             // Not offered before Savanna.
             next("get_finalizer_info")
                 .ok()
-                .map(|answer| read::finalizers(&answer))
+                .map(read::finalizers)
                 .transpose()?
         } else {
             None

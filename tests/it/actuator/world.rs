@@ -260,7 +260,6 @@ fn alice(s: &State, state: ProducerState) -> ProducerSnapshot {
         ready: s.ready.clone(),
         no_ready_standby_since: None,
         active_keys: BTreeMap::new(),
-        finalizer: None,
         conflicting_blocks: 0,
     }
 }
