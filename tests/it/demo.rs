@@ -64,7 +64,38 @@ async fn the_guard_alone_tells_the_story_in_json_and_exits_with_0() {
 }
 
 #[tokio::test]
+async fn on_antelope_the_new_key_takes_its_time_and_the_story_ends_well() {
+    let args = [
+        "--exit",
+        "--json",
+        "--no-prometheus",
+        "--chain",
+        "antelope",
+        "--interval",
+        "200",
+    ];
+    let (code, lines) = demo(&args).await;
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let at = |name: &str| {
+        let event = format!("\"event\":\"{name}\"");
+        let found = lines.iter().position(|l| l.contains(&event));
+        found.unwrap_or_else(|| panic!("{name}: {lines:#?}"))
+    };
+    for pair in [
+        "missed",
+        "sent",
+        "included",
+        "effective",
+        "standby_produced",
+    ]
+    .windows(2)
+    {
+        assert!(at(pair[0]) < at(pair[1]), "{pair:?}: {lines:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_chain_without_a_devnet_is_a_usage_error() {
-    let (code, lines) = demo(&["--exit", "--chain", "antelope"]).await;
+    let (code, lines) = demo(&["--exit", "--chain", "golos"]).await;
     assert_eq!(code, Some(2), "{lines:?}");
 }

@@ -39,6 +39,7 @@ mod schedules_antelope;
 mod several;
 mod signing;
 mod standalone;
+mod story_antelope;
 mod switch_antelope;
 mod tidy;
 mod twice;
