@@ -150,6 +150,7 @@ fn replay(
                 figures: &figures,
                 caught_up: ledger.slots().caught_up,
                 enabled: true,
+                in_force: true,
                 node_up: None,
             },
         );
