@@ -32,16 +32,20 @@ pub(crate) struct DemoArgs {
     chain: Protocol,
     /// End after the story instead of staying up.
     #[arg(long)]
-    exit: bool,
+    pub(super) exit: bool,
     /// Print one JSON object per event.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Without Prometheus and Alertmanager: the guard decides alone.
     #[arg(long)]
-    no_prometheus: bool,
+    pub(super) no_prometheus: bool,
+    /// On a real Antelope network instead, of the nodeos package in DIR (`make demo-nodeos` installs it): three nodes, one
+    /// is killed. About four minutes.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["chain", "interval"])]
+    nodeos: Option<std::path::PathBuf>,
     /// First of the ports to use; 0 takes any free ones.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    port_base: u16,
+    pub(super) port_base: u16,
     /// Block interval in milliseconds [default: that of the real chain, 3000, on Antelope 500].
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=10_000))]
     interval: Option<u64>,
@@ -69,7 +73,11 @@ pub(crate) fn run(args: &DemoArgs) -> CliResult {
         .enable_all()
         .build()
         .map_err(|e| CliError::Failed(e.into()))?;
-    runtime.block_on(tell(args)).map_err(CliError::Failed)
+    let told = match &args.nodeos {
+        None => runtime.block_on(tell(args)),
+        Some(place) => runtime.block_on(super::demo_nodeos::tell(args, place)),
+    };
+    told.map_err(CliError::Failed)
 }
 
 async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
@@ -162,7 +170,7 @@ fn print_urls(world: &World) {
     println!("files         {}\n", world.directory.path().display());
 }
 
-fn print_summary(timeline: &Timeline) {
+pub(super) fn print_summary(timeline: &Timeline) {
     let Some(missed) = timeline.at(Kind::Missed) else {
         return;
     };

@@ -147,7 +147,7 @@ pub struct Ports {
 
 impl Ports {
     /// Four ports from `base` on, or four that are free now.
-    fn choose(base: u16) -> std::io::Result<Self> {
+    pub(super) fn choose(base: u16) -> std::io::Result<Self> {
         if base != 0 {
             return Ok(Self {
                 web: base,
@@ -193,7 +193,7 @@ fn write_secrets(directory: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     let mut file = std::fs::OpenOptions::new()
         .write(true)

@@ -423,11 +423,7 @@ impl Rig {
             .output()
             .await
             .expect("slotkeeper starts");
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ran::of(&output)
     }
 
     /// The configuration with the ports that the running slotkeeper really has.
@@ -483,6 +479,16 @@ pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: &std::process::Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 /// The value of one series of a metrics page: the first line that starts with `name` and contains all `labels`.
