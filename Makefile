@@ -1,6 +1,6 @@
 # One door: `make demo`, `make test`, `make bench`, `make lint`. Each sets up what it needs by itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-guard demo-exit test test-rules bench lint fmt
+.PHONY: help setup demo demo-guard demo-exit demo-nodeos test test-rules bench lint fmt
 
 CARGO ?= cargo
 
@@ -19,8 +19,13 @@ demo-exit: setup ## the same, and end: exit code 0 only if the standby produced
 demo-guard: ## the same without Prometheus: the guard does it alone
 	$(CARGO) run --locked -- demo --no-prometheus $(ARGS)
 
+demo-nodeos: setup ## the same on a real Antelope network: three nodes, one is killed (about four minutes)
+	$(CARGO) run --locked -- demo --nodeos target/nodeos/current $(ARGS)
+
+# One thread more than processors: the story on the real network mostly waits.
 test: setup ## every test (TESTS=name picks some)
-	$(CARGO) test --locked $(TESTS)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) + 1))} $(CARGO) test --locked $(TESTS)
+	@scripts/nodeos.sh verdict
 
 test-rules: setup ## the alert rules, the scrape config and the routing only
 	promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml

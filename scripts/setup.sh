@@ -1,7 +1,8 @@
 #!/bin/bash
-# Installs what the tests and the demo run beside Rust: prometheus, promtool, alertmanager, amtool, openssl, sqlite3, curl.
-# Does nothing when all are there. Never leaves a service running: the tests and the demo start their own, on free ports.
+# Installs what the tests and the demos run beside Rust: prometheus, promtool, alertmanager, amtool, openssl, sqlite3, curl,
+# and a real Antelope node in target/ (scripts/nodeos.sh). Does nothing when all are there. Never leaves a service running: the tests and the demo start their own, on free ports.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 packages=()
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -28,7 +29,7 @@ have cc || packages+=(gcc libc6-dev) # SQLite and the TLS library are compiled f
 
 if [ "${#packages[@]}" -eq 0 ]; then
   tell_what_is_left
-  exit 0
+  exec scripts/nodeos.sh
 fi
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 
@@ -68,3 +69,4 @@ apt update || give_up "apt-get update failed (is there a network?)"
 apt install -y --no-install-recommends "${packages[@]}" || give_up "apt-get install failed"
 hash -r
 tell_what_is_left
+scripts/nodeos.sh

@@ -3,7 +3,7 @@
 
 use super::authority::Keyring;
 use super::decide::Order;
-use crate::chain::{Anchor, Chain, Change, Sealed};
+use crate::chain::{Anchor, Chain, Change, Finalizer, Sealed};
 use crate::watch::Snapshot;
 
 /// Signs `order` for `producer` on the agreed view of `snapshot`.
@@ -33,7 +33,7 @@ pub(super) fn sign(
         to: order.to,
         method: order.by.method,
         permission: order.by.permission.clone(),
-        finalizer: order.finalizer.clone(),
+        finalizer: finalizer(order, snapshot.finalizers.get(producer)),
     };
     let anchor = Anchor {
         head_time: view.head.time,
@@ -56,4 +56,55 @@ pub(super) fn sign(
         return Err("our own signature recovers to another key than the one asked to sign".into());
     }
     Ok(chain.seal(draft, &signature))
+}
+
+/// The finalizer key to activate with the switch. None where the chain says nothing of the producer's finalizer (no
+/// Savanna, or it could not be read) or has the key already: the system contract refuses `actfinkey` then, and the switch,
+/// which is worth more, would fail with it.
+fn finalizer(order: &Order, known: Option<&Finalizer>) -> Option<String> {
+    let known = known?;
+    order
+        .finalizer
+        .clone()
+        .filter(|key| known.newest() != key.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actuator::authority::Usable;
+    use crate::chain::Method;
+    use crate::keys::PublicKey;
+
+    #[test]
+    fn a_finalizer_key_is_activated_only_where_the_chain_has_another() {
+        let wants = |key: Option<&str>| Order {
+            from: PublicKey::from_bytes([2; 33]),
+            to: PublicKey::from_bytes([3; 33]),
+            by: Usable {
+                method: Method::Regproducer,
+                signer: PublicKey::from_bytes([4; 33]),
+                permission: None,
+            },
+            finalizer: key.map(str::to_owned),
+        };
+        let chain = |active: &str, pending: Option<&str>| Finalizer {
+            active_key: active.to_owned(),
+            pending_key: pending.map(str::to_owned),
+            last_vote: None,
+        };
+        let b = Some("PUB_BLS_b");
+        let cases = [
+            (b, Some(chain("PUB_BLS_a", None)), b),
+            (b, Some(chain("PUB_BLS_b", None)), None),
+            (b, Some(chain("PUB_BLS_a", b)), None),
+            (b, Some(chain("PUB_BLS_b", Some("PUB_BLS_a"))), b),
+            (b, None, None),
+            (None, Some(chain("PUB_BLS_a", None)), None),
+        ];
+        for (key, known, want) in cases {
+            let got = finalizer(&wants(key), known.as_ref());
+            assert_eq!(got.as_deref(), want, "{key:?} {known:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::chain::Protocol;
 use crate::clock::Stopwatch;
 use crate::demo::story::Story;
 use crate::demo::timeline::{Event, Kind, Timeline};
-use crate::demo::world::{World, WorldConfig};
+use crate::demo::world::{self, World, WorldConfig};
 
 /// Longest wait for slotkeeper to be able, and again for the story's end, in rounds of the simulated chain.
 const PATIENCE_ROUNDS: u32 = 5;
@@ -18,42 +18,50 @@ const PATIENCE_ROUNDS: u32 = 5;
 #[derive(Debug, Args)]
 #[command(
     about = "Watch a failover happen on a simulated chain",
-    long_about = "Starts a simulated chain of 21 witnesses, two nodes of the witness alice, slotkeeper, and real \
+    long_about = "Starts a simulated chain (21 witnesses; Antelope: 4 producers), two nodes of the witness alice, slotkeeper, and real \
                   Prometheus and Alertmanager with the shipped configuration; kills alice's primary node and prints \
                   what follows, with latencies. Stays up with its URLs until Ctrl-C.\n\nEverything runs on loopback \
                   in a temporary directory; nothing of yours is touched.",
-    after_help = "Examples:\n  slotkeeper demo\n  slotkeeper demo --chain steem --exit --json\n  slotkeeper demo \
+    after_help = "Examples:\n  slotkeeper demo\n  slotkeeper demo --chain steem --exit --json\n  slotkeeper demo --chain antelope\n  slotkeeper demo \
                   --no-prometheus       # the guard does it alone\n\nExit codes: 0 the standby produced, 1 it did not, \
                   2 usage."
 )]
 pub(crate) struct DemoArgs {
-    /// Dialect of the simulated chain: steem, hive or blurt.
+    /// Dialect of the simulated chain: steem, hive, blurt, golos or antelope.
     #[arg(long, value_name = "P", default_value = "hive", value_parser = simulated)]
     chain: Protocol,
     /// End after the story instead of staying up.
     #[arg(long)]
-    exit: bool,
+    pub(super) exit: bool,
     /// Print one JSON object per event.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Without Prometheus and Alertmanager: the guard decides alone.
     #[arg(long)]
-    no_prometheus: bool,
+    pub(super) no_prometheus: bool,
+    /// On a real Antelope network instead, of the nodeos package in DIR (`make demo-nodeos` installs it): three nodes, one
+    /// is killed. About four minutes.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["chain", "interval"])]
+    nodeos: Option<std::path::PathBuf>,
     /// First of the ports to use; 0 takes any free ones.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    port_base: u16,
-    /// Block interval in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(300..=10_000))]
-    interval: u64,
+    pub(super) port_base: u16,
+    /// Block interval in milliseconds [default: that of the real chain, 3000, on Antelope 500].
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=10_000))]
+    interval: Option<u64>,
 }
 
 /// A protocol that the devnet can simulate.
 fn simulated(text: &str) -> Result<Protocol, String> {
     let protocol: Protocol = text.parse().map_err(|e| format!("{e}"))?;
     match protocol {
-        Protocol::Steem | Protocol::Hive | Protocol::Blurt => Ok(protocol),
+        Protocol::Steem
+        | Protocol::Hive
+        | Protocol::Blurt
+        | Protocol::Golos
+        | Protocol::Antelope => Ok(protocol),
         other => Err(format!(
-            "there is no simulated {other} chain in this version: use steem, hive or blurt"
+            "there is no simulated {other} chain in this version: use steem, hive, blurt, golos or antelope"
         )),
     }
 }
@@ -65,14 +73,22 @@ pub(crate) fn run(args: &DemoArgs) -> CliResult {
         .enable_all()
         .build()
         .map_err(|e| CliError::Failed(e.into()))?;
-    runtime.block_on(tell(args)).map_err(CliError::Failed)
+    let told = match &args.nodeos {
+        None => runtime.block_on(tell(args)),
+        Some(place) => runtime.block_on(super::demo_nodeos::tell(args, place)),
+    };
+    told.map_err(CliError::Failed)
 }
 
 async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
-    let others = 20;
+    let antelope = args.chain == Protocol::Antelope;
+    // A round of 21 turns takes two minutes: too long to look at.
+    let others = if antelope { 3 } else { 20 };
+    let interval_ms = args.interval.unwrap_or(if antelope { 500 } else { 3000 });
+    let turn = if antelope { 12 } else { 1 };
     let config = WorldConfig {
         protocol: args.chain,
-        interval_ms: args.interval,
+        interval_ms,
         seed: 1,
         others,
         monitoring: !args.no_prometheus,
@@ -89,12 +105,15 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
                 ""
             }
         );
+        if antelope {
+            eprintln!("{}", sped_up(interval_ms));
+        }
     }
     let world = World::start(&config).await?;
     if !args.json {
         print_urls(&world);
     }
-    let round = Duration::from_millis(args.interval) * (u32::try_from(others)? + 1);
+    let round = Duration::from_millis(interval_ms) * (u32::try_from(others)? + 1) * turn;
     let mut print = |event: &Event, story: &Timeline| {
         if args.json {
             println!("{}", event.to_json(story.producer()));
@@ -125,6 +144,17 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
     ended.map(|_| ()).map_err(Into::into)
 }
 
+/// What the demo does faster than a real Antelope chain, so that it ends within two minutes.
+fn sped_up(interval_ms: u64) -> String {
+    let seconds = |blocks: u64| blocks.saturating_mul(interval_ms).div_ceil(1000);
+    format!(
+        "sped up: producers are elected every {} s (real chains: 60 s), blocks are irreversible after {} s (real \
+         chains before Savanna: minutes). A new key is proposed, pending, then in force; until then nobody can sign.",
+        seconds(world::ELECTION_SLOTS),
+        seconds(world::IRREVERSIBLE_LAG),
+    )
+}
+
 fn print_urls(world: &World) {
     println!("slotkeeper    http://127.0.0.1:{}/", world.ports.web);
     println!("metrics       http://127.0.0.1:{}/metrics", world.ports.web);
@@ -140,7 +170,7 @@ fn print_urls(world: &World) {
     println!("files         {}\n", world.directory.path().display());
 }
 
-fn print_summary(timeline: &Timeline) {
+pub(super) fn print_summary(timeline: &Timeline) {
     let Some(missed) = timeline.at(Kind::Missed) else {
         return;
     };

@@ -7,6 +7,7 @@ mod check_config;
 mod client;
 mod completions;
 mod demo;
+mod demo_nodeos;
 mod devnet;
 mod follow;
 mod keys;

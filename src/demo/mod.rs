@@ -8,8 +8,10 @@
 //! | [`monitoring`] | Prometheus and Alertmanager with the shipped `deploy/` files |
 //! | [`story`] | crash the primary, watch, tell |
 //! | [`timeline`] | what was seen, as events; pure |
+//! | [`nodeos`] | a real Antelope network instead of the devnet |
 
 pub mod monitoring;
+pub mod nodeos;
 pub mod story;
 pub mod timeline;
 pub mod world;

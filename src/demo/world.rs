@@ -8,12 +8,19 @@ use std::path::{Path, PathBuf};
 use crate::app::{App, Options};
 use crate::chain::Protocol;
 use crate::demo::monitoring::{Monitored, Monitoring};
+use crate::devnet::antelope::{AntelopeConfig, failover_key};
 use crate::devnet::chain::{active_key, node_key};
 use crate::devnet::{Devnet, DevnetConfig};
 use crate::keys::Signer;
 
 /// The witness that the world keeps producing.
 pub const WITNESS: &str = "alice";
+
+/// Antelope: slots between two elections, where real chains have 120.
+pub const ELECTION_SLOTS: u64 = 24;
+
+/// Antelope: blocks until one is irreversible, where real chains before Savanna have hundreds.
+pub const IRREVERSIBLE_LAG: u64 = 16;
 
 /// What the world looks like.
 #[derive(Debug, Clone)]
@@ -67,6 +74,11 @@ impl World {
             seed: config.seed,
             others: config.others,
             listen: devnet_at,
+            antelope: AntelopeConfig {
+                election_slots: ELECTION_SLOTS,
+                irreversible_lag: Some(IRREVERSIBLE_LAG),
+                ..AntelopeConfig::default()
+            },
             ..DevnetConfig::default()
         })
         .await?;
@@ -107,7 +119,7 @@ impl World {
     /// None in practice: the key comes from a fixed text.
     pub fn key_text(&self, node: &str) -> anyhow::Result<String> {
         let key = node_key(WITNESS, node).map_err(anyhow::Error::msg)?;
-        Ok(key.public_key().to_text("TST"))
+        Ok(key.public_key().to_text(&self.devnet.prefix()))
     }
 
     /// Ends everything, last started first.
@@ -135,7 +147,7 @@ pub struct Ports {
 
 impl Ports {
     /// Four ports from `base` on, or four that are free now.
-    fn choose(base: u16) -> std::io::Result<Self> {
+    pub(super) fn choose(base: u16) -> std::io::Result<Self> {
         if base != 0 {
             return Ok(Self {
                 web: base,
@@ -170,6 +182,8 @@ fn write_secrets(directory: &Path) -> anyhow::Result<PathBuf> {
         let key = node_key(WITNESS, node).map_err(anyhow::Error::msg)?;
         write_private(&directory.join(format!("alice-{node}.wif")), &key.to_wif())?;
     }
+    let failover = failover_key(WITNESS).map_err(anyhow::Error::msg)?;
+    write_private(&directory.join("alice-failover.wif"), &failover.to_wif())?;
     let active = active_key(WITNESS).map_err(anyhow::Error::msg)?;
     write_private(&directory.join("alice-active.wif"), &active.to_wif())?;
     let mut token = [0_u8; 32];
@@ -179,7 +193,7 @@ fn write_secrets(directory: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -193,7 +207,7 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 fn slotkeeper_yml(config: &WorldConfig, ports: &Ports, devnet: &Devnet) -> anyhow::Result<String> {
     let key = |node: &str| -> anyhow::Result<String> {
         let key = node_key(WITNESS, node).map_err(anyhow::Error::msg)?;
-        Ok(key.public_key().to_text("TST"))
+        Ok(key.public_key().to_text(&devnet.prefix()))
     };
     let url = |name: &str| -> anyhow::Result<String> {
         Ok(devnet.endpoint_of(name).map_err(anyhow::Error::msg)?.url())
@@ -209,6 +223,22 @@ fn slotkeeper_yml(config: &WorldConfig, ports: &Ports, devnet: &Devnet) -> anyho
     } else {
         "guard: {mode: always}"
     };
+    let (constants, authority) = match config.protocol {
+        Protocol::Antelope => (
+            "",
+            "      - {method: regproducer, permission: alice@failover, key_files: [alice-failover.wif]}",
+        ),
+        // It has no compare-and-swap.
+        Protocol::Golos => (
+            "    address_prefix: TST\n    core_symbol: TESTS\n",
+            "      - {method: witness_update, key_files: [alice-active.wif]}",
+        ),
+        _ => (
+            "    address_prefix: TST\n    core_symbol: TESTS\n",
+            "      - {method: witness_set_properties, key_files: [alice-A.wif, alice-B.wif]}\n      \
+             - {method: witness_update, key_files: [alice-active.wif]}",
+        ),
+    };
     Ok(format!(
         r#"web: {{listen: "127.0.0.1:{web}"}}
 control: {{listen: "127.0.0.1:{control}", token_file: control.token}}
@@ -217,9 +247,7 @@ chains:
   - name: devnet
     protocol: {protocol}
     chain_id: "{chain_id}"
-    address_prefix: TST
-    core_symbol: TESTS
-    block_interval: {interval}ms
+{constants}    block_interval: {interval}ms
     poll_interval: {poll_ms}ms
     endpoints:
       - {{url: "{full1}", provider: one}}
@@ -232,15 +260,14 @@ producers:
       - {{signing_key: "{key_a}", node: "{node_a}"}}
       - {{signing_key: "{key_b}", node: "{node_b}"}}
     authority:
-      - {{method: witness_set_properties, key_files: [alice-A.wif, alice-B.wif]}}
-      - {{method: witness_update, key_files: [alice-active.wif]}}
+{authority}
 actuator: {{armed: true, alertmanagers: {alertmanagers}}}
 {pipeline}
 "#,
         web = ports.web,
         control = ports.control,
         protocol = config.protocol,
-        chain_id = crate::hex::encode(&crate::chain::graphene::TESTNET_CHAIN_ID),
+        chain_id = crate::hex::encode(&devnet.chain_id()),
         interval = config.interval_ms,
         full1 = url("full1")?,
         full2 = url("full2")?,

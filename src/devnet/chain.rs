@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::branch::{Branch, Production};
 use super::codec::Codec;
 use super::dialect::{self, Names};
+use super::golos;
 use super::nodes::{Node, NodeState};
 use super::state::{Block, GENESIS_MS, State};
 use super::verify;
@@ -134,7 +135,7 @@ impl Chain {
     pub fn new(config: ChainConfig, start_ms: u64) -> Result<Chain, String> {
         let names = dialect::names(config.protocol).ok_or_else(|| {
             format!(
-                "the devnet speaks steem, hive and blurt; not {}",
+                "the devnet speaks steem, hive, blurt and golos; not {}",
                 config.protocol
             )
         })?;
@@ -189,6 +190,11 @@ impl Chain {
             config.seed,
             next_slot,
             dialect::PREFIX,
+            if config.protocol == Protocol::Golos {
+                golos::ROUND_BLOCKS
+            } else {
+                0
+            },
         );
         let main = Branch::from_genesis(state);
         Ok(Chain {
@@ -375,6 +381,15 @@ impl Chain {
             self.drop_branch(id);
         }
         Ok(())
+    }
+
+    /// From now on a witness that misses a slot and has produced none of the last `blocks` blocks gets the null key, as
+    /// on Golos.
+    pub fn shut_down_after(&mut self, blocks: u64) {
+        let heads = self.branches.values_mut();
+        for state in heads.filter_map(|branch| branch.states.back_mut()) {
+            Arc::make_mut(state).shutdown_after = Some(blocks);
+        }
     }
 
     /// The node of that name.

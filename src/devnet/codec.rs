@@ -6,6 +6,7 @@ use ripemd::Ripemd160;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::dialect::{CORE, DEBT, PREFIX};
 use super::state::Block;
 use crate::chain::Protocol;
 use crate::chain::graphene::{
@@ -32,7 +33,17 @@ impl Codec {
     /// The test net of `protocol`.
     pub(crate) fn testnet(protocol: Protocol) -> Codec {
         Codec {
-            dialect: Dialect::testnet(protocol),
+            // One set of names for all simulated chains of the family, also where real test nets have their own.
+            dialect: Dialect::testnet(protocol)
+                .with_address_prefix(PREFIX)
+                .with_symbols(
+                    CORE,
+                    if protocol == Protocol::Blurt {
+                        ""
+                    } else {
+                        DEBT
+                    },
+                ),
             chain_id: TESTNET_CHAIN_ID,
         }
     }

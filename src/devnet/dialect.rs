@@ -103,6 +103,16 @@ static BLURT: Names = Names {
     },
 };
 
+// Golos kept the first names of the code it came from.
+static GOLOS: Names = Names {
+    config: "STEEMIT",
+    debt: Some("sbd"),
+    core: "steem",
+    version: "0.30.0",
+    revision: "0000000000000000000000000000000000000000",
+    src: STEEM_SOURCES,
+};
+
 const STEEM_SOURCES: Sources = Sources {
     operations: "steem_operations.cpp",
     evaluator: "steem_evaluator.cpp",
@@ -126,6 +136,7 @@ pub(crate) fn names(protocol: Protocol) -> Option<&'static Names> {
         Protocol::Steem => Some(&STEEM),
         Protocol::Hive => Some(&HIVE),
         Protocol::Blurt => Some(&BLURT),
+        Protocol::Golos => Some(&GOLOS),
         _ => None,
     }
 }

@@ -137,7 +137,7 @@ impl Call {
 }
 
 /// `get_accounts`, as much of an account as tells who may sign for it; unknown names are left out, as on a node.
-fn accounts(chain: &Chain, names: &Value) -> Value {
+pub(super) fn accounts(chain: &Chain, names: &Value) -> Value {
     let head = chain.head();
     let account = |name: &str| {
         let key = head.key_text(chain.accounts.get(name)?);

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::chain::{Chain, ViewSpec};
 use super::dialect::op_to_condenser;
 use super::errors::{ASSERT, At, BAD_CAST, Failure, PARSE};
+use super::golos;
 use super::transaction::type_name;
+use crate::chain::Protocol;
 
 /// What is to be answered.
 #[derive(Debug)]
@@ -72,6 +74,9 @@ pub(crate) fn answer(chain: &mut Chain, body: &[u8], spec: ViewSpec, via: &str) 
 }
 
 fn call(chain: &mut Chain, request: &Value, spec: ViewSpec, via: &str) -> Answer {
+    if chain.config.protocol == Protocol::Golos {
+        return golos::call(chain, request, spec, via);
+    }
     let id = request.get("id").cloned().unwrap_or(Value::Null);
     let result = Call::read(chain, request).and_then(|c| c.run(chain, spec, via));
     match result {

@@ -67,6 +67,10 @@ pub struct State {
     pub next_shuffle: u64,
     /// Counts rounds, turning the time-share place.
     pub round: u64,
+    /// Rounds end at blocks whose number is a multiple of this; 0 = a round has as many blocks as witnesses.
+    pub(crate) round_blocks: u64,
+    /// A witness that misses a slot and has produced none of so many blocks gets the null key (Golos).
+    pub(crate) shutdown_after: Option<u64>,
     witnesses: Vec<Arc<Witness>>,
     index: Arc<HashMap<String, usize>>,
     prefix: &'static str,
@@ -80,6 +84,7 @@ impl State {
         seed: u64,
         first_slot: u64,
         prefix: &'static str,
+        round_blocks: u64,
     ) -> State {
         let index = witnesses
             .iter()
@@ -100,6 +105,8 @@ impl State {
             shuffled: Arc::new(Vec::new()),
             next_shuffle: 0,
             round: 0,
+            round_blocks,
+            shutdown_after: None,
             witnesses: witnesses.into_iter().map(Arc::new).collect(),
             index: Arc::new(index),
             prefix,
@@ -142,6 +149,7 @@ impl State {
     /// The state after `block`, which must extend this one (the caller built it so).
     pub(crate) fn apply(&self, block: &Block) -> State {
         let mut next = self.clone();
+        let shutdown_after = self.shutdown_after;
         let missed = block.slot.saturating_sub(self.aslot).saturating_sub(1);
         for tx in &block.txs {
             for effect in &tx.effects {
@@ -156,6 +164,10 @@ impl State {
                     && let Some(w) = next.edit(&owner)
                 {
                     w.total_missed += 1;
+                    let idle = self.head_num.saturating_sub(w.last_confirmed);
+                    if shutdown_after.is_some_and(|limit| idle > limit) {
+                        w.signing_key = PublicKey::NULL;
+                    }
                 }
             }
         }
@@ -214,7 +226,10 @@ impl State {
         if !names.is_empty() {
             self.shuffled = Arc::new(names);
         }
-        self.next_shuffle = self.head_num + self.shuffled.len().max(1) as u64;
+        self.next_shuffle = match self.head_num.checked_div(self.round_blocks) {
+            Some(rounds) => (rounds + 1) * self.round_blocks,
+            None => self.head_num + self.shuffled.len().max(1) as u64,
+        };
         self.round += 1;
     }
 

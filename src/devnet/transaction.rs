@@ -8,6 +8,7 @@ use super::codec::{Codec, Variant};
 use super::errors::{At, BAD_CAST, Failure, PARSE};
 use super::time::parse_iso;
 use super::witness::Effect;
+use crate::chain::Protocol;
 use crate::keys::{PublicKey, Signature};
 
 /// A transaction, decoded.
@@ -58,7 +59,14 @@ pub(crate) fn parse(raw: &Value, codec: &Codec, now_ms: u64) -> Result<Tx, Failu
         .as_array_mut()
         .ok_or_else(|| bad("transaction has no operations"))?
     {
-        effects.push(effect(op, codec.prefix()).map_err(|e| bad(&e))?);
+        let mut effect = effect(op, codec.prefix()).map_err(|e| bad(&e))?;
+        // Golos has its properties set by an operation of their own and ignores these.
+        if let (Effect::Update { props, .. }, Protocol::Golos) =
+            (&mut effect, codec.dialect.protocol)
+        {
+            *props = Value::Null;
+        }
+        effects.push(effect);
     }
     let number = |name: &str| {
         raw[name]

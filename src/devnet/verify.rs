@@ -203,7 +203,8 @@ fn authority(tx: &Tx, variant: &Variant, cx: &Context<'_>) -> Result<(), Failure
     let mut texts = Vec::new();
     for signature in &tx.signatures {
         let crypto = At("elliptic_secp256k1.cpp", 160, "public_key");
-        if !signature.is_low_s() {
+        let wanted = cx.codec.dialect.wants_canonical_signatures();
+        if !signature.is_low_s() || (wanted && !signature.is_fc_canonical()) {
             let format = "is_canonical( c, canon_type ): signature is not canonical";
             return Err(Failure::new(ASSERT, crypto, format, json!({}), now));
         }

@@ -13,6 +13,9 @@ pub struct Evidence<'a> {
     pub caught_up: bool,
     /// The registered key is no null key and the chain has not shut the producer down.
     pub enabled: bool,
+    /// The registered key may sign. One that waits for its schedule (Antelope) may not: what is missed meanwhile belongs to
+    /// the key before it.
+    pub in_force: bool,
     /// Probe verdict of the registered key's own node; `None` = no node, or no answer yet.
     pub node_up: Option<bool>,
 }
@@ -23,7 +26,7 @@ pub struct Evidence<'a> {
 #[must_use]
 pub fn judge(config: &FaultConfig, evidence: &Evidence<'_>) -> (Fault, Option<Millis>) {
     let figures = evidence.figures;
-    if !evidence.enabled {
+    if !evidence.enabled || !evidence.in_force {
         return (Fault::No, None);
     }
     if !evidence.caught_up {
@@ -155,6 +158,7 @@ mod tests {
                 figures: &figures,
                 caught_up: true,
                 enabled: true,
+                in_force: true,
                 node_up,
             };
             let (fault, since) = judge(&CONFIG, &evidence);
@@ -172,6 +176,11 @@ mod tests {
                 ..evidence
             };
             assert_eq!(judge(&CONFIG, &disabled).0, No);
+            let on_its_way = Evidence {
+                in_force: false,
+                ..evidence
+            };
+            assert_eq!(judge(&CONFIG, &on_its_way).0, No);
         }
     }
 
@@ -185,6 +194,7 @@ mod tests {
                     figures: &figures,
                     caught_up: true,
                     enabled: true,
+                    in_force: true,
                     node_up,
                 },
             )

@@ -65,12 +65,17 @@ pub(super) fn take_figures(
         .and_then(|node| node.up);
     let enabled = figures.key.is_none_or(|key| !key.is_null())
         && picture.state.as_ref().is_none_or(|state| state.enabled);
+    let in_force = picture
+        .state
+        .as_ref()
+        .is_none_or(|state| state.effective_key == state.registered_key);
     let (fault, since) = fault::judge(
         config,
         &Evidence {
             figures: &figures,
             caught_up,
             enabled,
+            in_force,
             node_up,
         },
     );

@@ -64,7 +64,47 @@ async fn the_guard_alone_tells_the_story_in_json_and_exits_with_0() {
 }
 
 #[tokio::test]
+async fn the_story_ends_well_on_golos_too() {
+    let args = ["--exit", "--json", "--no-prometheus", "--interval", "300"];
+    let (code, lines) = demo(&[&args[..], &["--chain", "golos"]].concat()).await;
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let last: Value = serde_json::from_str(lines.last().expect("lines")).expect("JSON");
+    assert_eq!(last["event"], "done", "{lines:#?}");
+}
+
+#[tokio::test]
+async fn on_antelope_the_new_key_takes_its_time_and_the_story_ends_well() {
+    let args = [
+        "--exit",
+        "--json",
+        "--no-prometheus",
+        "--chain",
+        "antelope",
+        "--interval",
+        "200",
+    ];
+    let (code, lines) = demo(&args).await;
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let at = |name: &str| {
+        let event = format!("\"event\":\"{name}\"");
+        let found = lines.iter().position(|l| l.contains(&event));
+        found.unwrap_or_else(|| panic!("{name}: {lines:#?}"))
+    };
+    for pair in [
+        "missed",
+        "sent",
+        "included",
+        "effective",
+        "standby_produced",
+    ]
+    .windows(2)
+    {
+        assert!(at(pair[0]) < at(pair[1]), "{pair:?}: {lines:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_chain_without_a_devnet_is_a_usage_error() {
-    let (code, lines) = demo(&["--exit", "--chain", "antelope"]).await;
+    let (code, lines) = demo(&["--exit", "--chain", "bitshares"]).await;
     assert_eq!(code, Some(2), "{lines:?}");
 }

@@ -105,6 +105,36 @@ async fn switchover_and_back_on_steem() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switchover_and_back_on_golos() {
+    there_and_back(Protocol::Golos, 203).await;
+}
+
+/// No compare-and-swap, rounds longer than their schedule: a crash still makes exactly one switch, by witness_update.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_on_golos_makes_one_switch() {
+    let rig = Rig::start(RigConfig {
+        protocol: Protocol::Golos,
+        seed: 204,
+        ..RigConfig::default()
+    })
+    .await;
+    rig.until_able().await;
+    let before = rig.properties();
+    let b = rig.key("B");
+    rig.devnet.crash_node("A").expect("node");
+    rig.until("the standby's key is registered", |rig| {
+        rig.registered() == b
+    })
+    .await;
+    rig.slots_of_alice(3).await;
+    assert_eq!(rig.switches().len(), 1);
+    assert_eq!(rig.properties(), before);
+    let last = rig.truth().transactions.last().cloned().expect("sent");
+    assert_eq!(last.operations[0][0], "witness_update");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn disable_then_enable_with_the_active_key() {
     let rig = Rig::start(quiet()).await;
     rig.until_able().await;

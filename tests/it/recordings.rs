@@ -20,7 +20,7 @@ use slotkeeper::rpc::{EndpointReport, View};
 use slotkeeper::watch::fault::{self, Evidence};
 use slotkeeper::watch::{Fault, FaultClause, Ledger, LedgerRules, Readiness};
 
-const FAULT: FaultConfig = FaultConfig {
+pub(crate) const FAULT: FaultConfig = FaultConfig {
     consecutive_misses: 2,
     consecutive_misses_node_healthy: 3,
     allowed_misses: 5,
@@ -29,11 +29,11 @@ const FAULT: FaultConfig = FaultConfig {
 
 /// A recording and the truth about it.
 pub(crate) struct Recording {
-    spec: ChainSpec,
-    lines: Vec<Value>,
-    truth: Value,
+    pub(crate) spec: ChainSpec,
+    pub(crate) lines: Vec<Value>,
+    pub(crate) truth: Value,
     /// Wall clock at t = 0.
-    start: Millis,
+    pub(crate) start: Millis,
 }
 
 /// One tick of a replay.
@@ -48,7 +48,7 @@ pub(crate) struct Tick {
     pub(crate) last_block: Option<(u64, Millis)>,
 }
 
-fn millis(text: &str) -> Millis {
+pub(crate) fn millis(text: &str) -> Millis {
     let text = text.trim_end_matches('Z');
     let zoned: jiff::Timestamp = format!("{text}Z").parse().unwrap();
     zoned.as_millisecond()
@@ -72,7 +72,10 @@ impl Recording {
         let start = lines
             .iter()
             .filter_map(|l| {
-                let time = l.pointer("/body/result/time")?.as_str()?;
+                let time = l
+                    .pointer("/body/result/time")
+                    .or_else(|| l.pointer("/body/head_block_time"))?
+                    .as_str()?;
                 let t = l["t"].as_f64()?;
                 #[allow(clippy::cast_possible_truncation)]
                 Some(millis(time) - (t * 1000.0) as Millis)
@@ -82,6 +85,7 @@ impl Recording {
         let (protocol, prefix, symbol) = match name {
             "steem" => (Protocol::Steem, "TST", "TESTS"),
             "bitshares" => (Protocol::BitShares, "BTS", "BTS"),
+            "nodeos" => (Protocol::Antelope, "EOS", "SYS"),
             _ => (Protocol::Hive, "TST", "TESTS"),
         };
         Self {
@@ -91,7 +95,7 @@ impl Recording {
                 chain_id: [0x18; 32],
                 address_prefix: prefix.to_owned(),
                 core_symbol: symbol.to_owned(),
-                block_interval: 3_000,
+                block_interval: if name == "nodeos" { 500 } else { 3_000 },
             },
             lines,
             truth: serde_json::from_str(&truth.unwrap()).unwrap(),
@@ -99,11 +103,11 @@ impl Recording {
         }
     }
 
-    fn key(&self, value: &Value) -> PublicKey {
+    pub(crate) fn key(&self, value: &Value) -> PublicKey {
         PublicKey::parse(value.as_str().unwrap(), &self.spec.address_prefix).unwrap()
     }
 
-    fn watched(&self) -> String {
+    pub(crate) fn watched(&self) -> String {
         self.name(&self.truth["watched"])
     }
 
@@ -209,6 +213,7 @@ impl Recording {
                     figures: &figures,
                     caught_up: ledger.slots().caught_up,
                     enabled: true,
+                    in_force: true,
                     node_up: None,
                 },
             );
@@ -454,7 +459,7 @@ fn fault_stands_from_the_second_miss_to_the_new_key(
 
 /// The guard (`always`) and the decision over every recorded tick: exactly one switch is ordered, in the very tick in
 /// which the fault first stands, from the old key to the standby's.
-fn the_guard_decides_once_with_the_fault(
+pub(crate) fn the_guard_decides_once_with_the_fault(
     recording: &Recording,
     ticks: &[Tick],
     (old, new): (PublicKey, PublicKey),
@@ -502,7 +507,12 @@ fn known_at(
     (old, new): (PublicKey, PublicKey),
     attempt: Option<Underway>,
 ) -> Facts {
-    let swaps = recording.spec.protocol != Protocol::BitShares;
+    let method = match recording.spec.protocol {
+        Protocol::BitShares => Method::WitnessUpdate,
+        Protocol::Antelope => Method::Regproducer,
+        _ => Method::WitnessSetProperties,
+    };
+    let swaps = method == Method::WitnessSetProperties;
     let active = vec![old];
     let standby = |key| Standby {
         finalizer: None,
@@ -575,11 +585,7 @@ fn known_at(
         last_switch: None,
         switches_spent: 0,
         authority: vec![Authority {
-            method: if swaps {
-                Method::WitnessSetProperties
-            } else {
-                Method::WitnessUpdate
-            },
+            method,
             keys: if swaps {
                 vec![old, new]
             } else {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use slotkeeper::app::{App, Options};
 use slotkeeper::chain::Protocol;
 use slotkeeper::clock::Stopwatch;
+use slotkeeper::devnet::antelope::{AntelopeConfig, failover_key};
 use slotkeeper::devnet::chain::{active_key, node_key};
 use slotkeeper::devnet::{Devnet, DevnetConfig, Truth};
 use slotkeeper::keys::Signer;
@@ -48,6 +49,8 @@ pub(crate) struct RigConfig {
     /// Added to the producer.
     pub(crate) producer_extra: String,
     pub(crate) seed: u64,
+    /// Antelope: how a new key gets into force.
+    pub(crate) antelope: AntelopeConfig,
     /// Ports of web and control; 0 = any (then only the in-process `App` knows them).
     pub(crate) ports: (u16, u16),
 }
@@ -70,6 +73,11 @@ impl Default for RigConfig {
             actuator: "armed: true".into(),
             producer_extra: String::new(),
             seed: 7,
+            antelope: AntelopeConfig {
+                election_slots: 12,
+                irreversible_lag: Some(8),
+                ..AntelopeConfig::default()
+            },
             ports: (0, 0),
         }
     }
@@ -99,6 +107,7 @@ impl Rig {
             others: config.others,
             seed: config.seed,
             nodes: config.nodes.iter().map(|n| (*n).to_owned()).collect(),
+            antelope: config.antelope.clone(),
             ..DevnetConfig::default()
         })
         .await
@@ -117,6 +126,10 @@ impl Rig {
         rig.private(
             "alice-active.wif",
             &active_key(ALICE).expect("key").to_wif(),
+        );
+        rig.private(
+            "alice-failover.wif",
+            &failover_key(ALICE).expect("key").to_wif(),
         );
         rig.private("control.token", "test-token");
         std::fs::write(rig.config_file(), rig.yaml()).expect("config");
@@ -169,7 +182,7 @@ impl Rig {
         node_key(ALICE, node)
             .expect("key")
             .public_key()
-            .to_text("TST")
+            .to_text(&self.devnet.prefix())
     }
 
     pub(crate) fn yaml(&self) -> String {
@@ -209,23 +222,34 @@ impl Rig {
             files.join(", ")
         );
         let active = "      - {method: witness_update, key_files: [alice-active.wif]}\n";
-        let authority = match (c.signing_only, c.active_only) {
+        let active_only = c.active_only || c.protocol == Protocol::Golos;
+        let antelope = c.protocol == Protocol::Antelope;
+        let authority = match (c.signing_only, active_only) {
+            _ if antelope => {
+                "      - {method: regproducer, permission: alice@failover, key_files: [alice-failover.wif]}\n"
+                    .to_owned()
+            }
             (true, _) => signing,
             (false, true) => active.to_owned(),
             (false, false) => signing + active,
+        };
+        let constants = if antelope {
+            ""
+        } else {
+            "    address_prefix: TST\n    core_symbol: TESTS\n"
         };
         format!(
             "web: {{listen: \"127.0.0.1:{}\"}}\n\
              control: {{listen: \"127.0.0.1:{}\", token_file: control.token}}\n\
              state_file: slotkeeper.db\n\
-             chains:\n  - name: devnet\n    protocol: {}\n    chain_id: \"{}\"\n    address_prefix: TST\n    \
-             core_symbol: TESTS\n    block_interval: {}ms\n    poll_interval: {}ms\n{quorum}{chain_extra}    endpoints:\n{endpoints}\
+             chains:\n  - name: devnet\n    protocol: {}\n    chain_id: \"{}\"\n{constants}    \
+             block_interval: {}ms\n    poll_interval: {}ms\n{quorum}{chain_extra}    endpoints:\n{endpoints}\
              producers:\n  - chain: devnet\n    name: {ALICE}\n    keys:\n{keys}    authority:\n{authority}{}\
              actuator: {{{}}}\n{}\n",
             c.ports.0,
             c.ports.1,
             c.protocol,
-            slotkeeper::hex::encode(&slotkeeper::chain::graphene::TESTNET_CHAIN_ID),
+            slotkeeper::hex::encode(&self.devnet.chain_id()),
             c.interval_ms,
             c.poll_ms.unwrap_or((c.interval_ms / 3).max(50)),
             c.producer_extra,
@@ -399,11 +423,7 @@ impl Rig {
             .output()
             .await
             .expect("slotkeeper starts");
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ran::of(&output)
     }
 
     /// The configuration with the ports that the running slotkeeper really has.
@@ -459,6 +479,16 @@ pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: &std::process::Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 /// The value of one series of a metrics page: the first line that starts with `name` and contains all `labels`.

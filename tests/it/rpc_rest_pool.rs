@@ -260,7 +260,7 @@ async fn any_fault_of_any_one_of_three_nodes_leaves_the_chain_in_view_and_shows(
                 let view = net.tick().await.unwrap_or_else(|e| panic!("{name}: {e}"));
                 assert_eq!((view.head.num, registered(&view)), (HEAD, key(1)), "{name}");
                 let version = view.schedules[0].version.as_ref().unwrap();
-                assert_eq!((version.number, version.read_by), (7, HEAD), "{name}");
+                assert_eq!((version.number, version.read_by), (7, HEAD + 1), "{name}");
                 assert_eq!(
                     view.blocks.last().unwrap().schedule_version,
                     Some(7),

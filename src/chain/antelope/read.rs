@@ -197,7 +197,8 @@ impl Schedules {
         })
     }
 
-    /// The schedule in force, read while the head moved from `from` to `to`.
+    /// The schedule in force, read while the head moved from `from` to `to`. Nodes answer with that of the block they are
+    /// building (spring `controller::active_producers`), so it may be the one after `to`.
     pub(super) fn in_force(&self, from: u64, to: u64) -> Schedule {
         let (order, keys) = self.active.producers.iter().cloned().unzip();
         Schedule {
@@ -207,7 +208,7 @@ impl Schedules {
             turn: TURN,
             version: Some(Version {
                 number: self.active.version,
-                read_by: to,
+                read_by: to.saturating_add(1),
                 keys,
             }),
         }

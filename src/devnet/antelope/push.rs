@@ -222,18 +222,18 @@ impl Chain {
         data: &[u8],
     ) -> Result<String, String> {
         let view = self.view(ViewSpec::Branch(0));
-        let head = &view.head;
+        // The last irreversible block, as cleos takes it: a fork cannot take it away.
+        let (number, id) = match view.branch.block(view.head.lib) {
+            Some(block) => (block.num, block.id.clone()),
+            None => (view.head.head_num, view.head.head_id.clone()),
+        };
         // Two alike within a second would be one transaction: the count keeps them apart.
         let expiration = view.next_ms / 1000 + BY_HAND_S + self.txs.len() as u64 % 3000;
         let mut packed = Writer::default();
         packed
             .raw(&u32::try_from(expiration).unwrap_or(0).to_le_bytes())
-            .raw(
-                &u16::try_from(head.head_num & 0xffff)
-                    .unwrap_or(0)
-                    .to_le_bytes(),
-            )
-            .raw(&prefix(&head.head_id).to_le_bytes())
+            .raw(&u16::try_from(number & 0xffff).unwrap_or(0).to_le_bytes())
+            .raw(&prefix(&id).to_le_bytes())
             .raw(&[0, 0, 0, 0, 1])
             .name("eosio")
             .name(action)

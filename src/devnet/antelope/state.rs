@@ -32,7 +32,7 @@ pub struct Block {
     pub previous: String,
     /// Who produced it.
     pub producer: String,
-    /// Version of the schedule it was produced under; the constant of [`Rules::header_version`] on Savanna.
+    /// Version of the schedule it was produced under; the constant 2^31 on Savanna.
     pub schedule_version: u64,
     /// `SIG_K1_…`
     pub signature: String,

@@ -3,6 +3,7 @@
 mod broadcast;
 mod chain;
 mod faults;
+mod golos;
 pub(crate) mod reads;
 
 use std::time::Duration;
