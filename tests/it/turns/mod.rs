@@ -29,7 +29,10 @@ fn play(plan: Plan) -> Found {
 fn everything_is_known(plan: Plan) {
     let what = format!("{:?}, seed {}", plan.protocol, plan.seed);
     let found = play(plan);
-    assert!(found.turns >= 1_000, "{what}: {found:?}");
+    assert!(
+        found.turns >= 1_000 && found.ticks > 1_000,
+        "{what}: {found:?}"
+    );
     assert_eq!((found.keyless, found.ownerless), (0, 0), "{what}");
     // The faults were there, else this shows nothing.
     assert!(
@@ -67,6 +70,11 @@ fn a_thousand_turns_on_hive() {
 #[test]
 fn a_thousand_turns_on_blurt() {
     everything_is_known(Plan::of(Protocol::Blurt, 3));
+}
+
+#[test]
+fn a_thousand_turns_on_golos() {
+    everything_is_known(Plan::of(Protocol::Golos, 4));
 }
 
 #[test]

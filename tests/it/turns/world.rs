@@ -44,7 +44,12 @@ impl Plan {
     }
 
     fn others(&self) -> usize {
-        if self.turn() > 1 { 3 } else { 20 }
+        match self.protocol {
+            Protocol::Antelope => 3,
+            // A round is 21 blocks however few are scheduled; with fewer its beginning would not be known.
+            Protocol::Golos => 20,
+            _ => 10,
+        }
     }
 
     fn interval_ms(&self) -> u64 {
@@ -217,7 +222,7 @@ impl World {
         }
         self.step();
         if self.slots >= self.next_tick {
-            let pace = if self.plan.turn() > 1 { 4 } else { 2 };
+            let pace = if self.plan.turn() > 1 { 12 } else { 2 };
             self.next_tick = self.slots + 1 + self.dice.below(pace);
             self.look();
         }
@@ -302,7 +307,7 @@ impl World {
 
     /// Alice's key changes between her two nodes.
     fn keys(&mut self) {
-        if self.chance(12) {
+        if self.chance(if self.plan.silences { 3 } else { 12 }) {
             let node = NODES[self.dice.below(2) as usize];
             let key = node_key(ALICE, node).expect("key").public_key();
             // Refused when it is that key already, or one is pending.
@@ -362,10 +367,11 @@ impl World {
             self.trouble[self.dice.below(ENDPOINTS as u64) as usize] = Some((what, until));
         }
         let round = self.plan.round();
-        if self.plan.silences && self.chance(12) {
-            self.blind_until = self.slots + self.dice.below(6 * round);
-        } else if self.chance(2) {
-            self.blind_until = self.slots + self.dice.below(round / 5);
+        if self.plan.silences && self.slots >= self.blind_until && self.chance(12) {
+            let rounds = if self.plan.turn() > 1 { 20 } else { 6 };
+            self.blind_until = self.slots + self.dice.below(rounds * round);
+        } else if self.slots >= self.blind_until && self.chance(3) {
+            self.blind_until = self.slots + 2 + self.dice.below(round / 5);
         }
     }
 
@@ -418,7 +424,7 @@ impl World {
         let now = Millis::try_from(self.devnet.head().1).expect("a time") + 200;
         let memory = Memory {
             identity: std::mem::take(&mut self.identity),
-            producers: self.names.clone(),
+            producers: vec![ALICE.to_owned()],
             blocks: self.ledger.wanted(now, self.viewed),
             authorities: vec![],
             aliases: Arc::clone(&self.aliases),
