@@ -141,6 +141,8 @@ async fn the_adapter_reads_head_producer_schedule_and_blocks() {
     }
 }
 
+type Spoil<'a> = &'a dyn Fn(&mut Anchor);
+
 /// A switch of alice's key as the adapter drafts it, signed by `key`.
 async fn switch(devnet: &Devnet, key: &SecretKey, change: impl Fn(&mut Anchor)) -> Value {
     let url = devnet.endpoint(0).url();
@@ -196,7 +198,7 @@ async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
     let sealed = switch(&devnet, &wrong, |_| ()).await;
     let said = refusal(&devnet, &sealed).await;
     assert_eq!(said, refused(Rejection::MissingAuthority, 4_010_001));
-    let cases: [(&dyn Fn(&mut Anchor), Rejection, i64); 6] = [
+    let cases: [(Spoil<'_>, Rejection, i64); 6] = [
         (&|a| a.head_time -= 120_000, Rejection::Expired, 10),
         (
             &|a| a.head_time += 90_000_000,
