@@ -287,5 +287,7 @@ pub fn open(spec: ChainSpec) -> Result<Arc<dyn Chain>, UnsupportedProtocol> {
 
 /// This build does not speak the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("protocol {0} is not supported by this version: use steem, hive, blurt or antelope")]
+#[error(
+    "protocol {0} is not supported by this version: use steem, hive, blurt, golos, bitshares or antelope"
+)]
 pub struct UnsupportedProtocol(pub Protocol);

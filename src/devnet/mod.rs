@@ -25,6 +25,7 @@ mod dialect;
 mod errors;
 mod fork;
 mod golos;
+mod identity;
 mod intake;
 mod methods;
 mod reads;
@@ -45,5 +46,6 @@ pub mod truth;
 pub mod witness;
 
 pub use faults::Fault;
+pub use identity::Identity;
 pub use run::{Devnet, DevnetConfig, EndpointHandle, StartError};
 pub use truth::Truth;

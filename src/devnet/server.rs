@@ -267,6 +267,9 @@ async fn reply(
         reply
     } else {
         let (status, mut value) = answer(shared, endpoint, &body).await?;
+        if let Some(names) = &shared.identity {
+            names.put_on(&mut value);
+        }
         if let Some(f) = &fault {
             let request = serde_json::from_slice(&body).unwrap_or_default();
             spoil(f, &request, &mut value);

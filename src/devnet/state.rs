@@ -73,7 +73,7 @@ pub struct State {
     pub(crate) shutdown_after: Option<u64>,
     witnesses: Vec<Arc<Witness>>,
     index: Arc<HashMap<String, usize>>,
-    prefix: &'static str,
+    prefix: Arc<str>,
 }
 
 impl State {
@@ -83,7 +83,7 @@ impl State {
         interval_ms: u64,
         seed: u64,
         first_slot: u64,
-        prefix: &'static str,
+        prefix: &str,
         round_blocks: u64,
     ) -> State {
         let index = witnesses
@@ -109,7 +109,7 @@ impl State {
             shutdown_after: None,
             witnesses: witnesses.into_iter().map(Arc::new).collect(),
             index: Arc::new(index),
-            prefix,
+            prefix: prefix.into(),
         };
         state.shuffle();
         state
@@ -283,7 +283,7 @@ impl State {
 
     /// Text form of a key on this chain.
     pub fn key_text(&self, key: &PublicKey) -> String {
-        key.to_text(self.prefix)
+        key.to_text(&self.prefix)
     }
 }
 

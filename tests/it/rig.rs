@@ -11,7 +11,7 @@ use slotkeeper::chain::Protocol;
 use slotkeeper::clock::Stopwatch;
 use slotkeeper::devnet::antelope::{AntelopeConfig, failover_key};
 use slotkeeper::devnet::chain::{active_key, node_key};
-use slotkeeper::devnet::{Devnet, DevnetConfig, Truth};
+use slotkeeper::devnet::{Devnet, DevnetConfig, Identity, Truth};
 use slotkeeper::keys::Signer;
 
 /// The kept witness.
@@ -51,6 +51,8 @@ pub(crate) struct RigConfig {
     pub(crate) seed: u64,
     /// Antelope: how a new key gets into force.
     pub(crate) antelope: AntelopeConfig,
+    /// Other names than those of the test nets.
+    pub(crate) identity: Option<Identity>,
     /// Ports of web and control; 0 = any (then only the in-process `App` knows them).
     pub(crate) ports: (u16, u16),
 }
@@ -78,6 +80,7 @@ impl Default for RigConfig {
                 irreversible_lag: Some(8),
                 ..AntelopeConfig::default()
             },
+            identity: None,
             ports: (0, 0),
         }
     }
@@ -108,6 +111,7 @@ impl Rig {
             seed: config.seed,
             nodes: config.nodes.iter().map(|n| (*n).to_owned()).collect(),
             antelope: config.antelope.clone(),
+            identity: config.identity.clone(),
             ..DevnetConfig::default()
         })
         .await
@@ -233,10 +237,14 @@ impl Rig {
             (false, true) => active.to_owned(),
             (false, false) => signing + active,
         };
-        let constants = if antelope {
-            ""
-        } else {
-            "    address_prefix: TST\n    core_symbol: TESTS\n"
+        let constants = match &c.identity {
+            Some(names) if antelope => format!("    core_symbol: {}\n", names.symbol),
+            Some(names) => format!(
+                "    address_prefix: {}\n    core_symbol: {}\n",
+                names.prefix, names.symbol
+            ),
+            None if antelope => String::new(),
+            None => "    address_prefix: TST\n    core_symbol: TESTS\n".to_owned(),
         };
         format!(
             "web: {{listen: \"127.0.0.1:{}\"}}\n\
