@@ -37,15 +37,9 @@ impl Codec {
         Codec {
             dialect: usual
                 .dialect
+                .clone()
                 .with_address_prefix(&names.prefix)
-                .with_symbols(
-                    &names.symbol,
-                    if protocol == Protocol::Blurt {
-                        ""
-                    } else {
-                        DEBT
-                    },
-                ),
+                .with_symbols(&names.symbol, &usual.dialect.debt_symbol),
             chain_id: names.chain_id,
         }
     }
@@ -58,7 +52,7 @@ impl Codec {
                 .with_address_prefix(PREFIX)
                 .with_symbols(
                     CORE,
-                    if protocol == Protocol::Blurt {
+                    if matches!(protocol, Protocol::Blurt | Protocol::BitShares) {
                         ""
                     } else {
                         DEBT
@@ -107,10 +101,11 @@ impl Codec {
         Ok(())
     }
 
-    /// Fills a block's merkle root, signature and id. `salt` makes the blocks of different forks differ even when they are empty.
+    /// Fills a block's merkle root, signature and id. `witness` is how the header names its producer; `salt` makes the blocks of different forks differ even when they are empty.
     pub(crate) fn seal(
         &self,
         block: &mut Block,
+        witness: Signatory,
         signer: &dyn Signer,
         salt: u64,
     ) -> Result<(), String> {
@@ -118,7 +113,7 @@ impl Codec {
         let header = BlockHeader {
             previous: hex::decode_array(&block.previous).map_err(|e| e.to_string())?,
             timestamp: u32::try_from(block.time_ms / 1000).map_err(|e| e.to_string())?,
-            witness: Signatory::Name(block.witness.clone()),
+            witness,
             transaction_merkle_root: hex::decode_array(&block.merkle_root)
                 .map_err(|e| e.to_string())?,
             extensions: Vec::new(),
