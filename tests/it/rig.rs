@@ -49,8 +49,6 @@ pub(crate) struct RigConfig {
     /// Added to the producer.
     pub(crate) producer_extra: String,
     pub(crate) seed: u64,
-    /// No cooldown and no budget, shorter than a configuration can say: for stories of many switches.
-    pub(crate) restless: bool,
     /// Antelope: how a new key gets into force.
     pub(crate) antelope: AntelopeConfig,
     /// Ports of web and control; 0 = any (then only the in-process `App` knows them).
@@ -75,7 +73,6 @@ impl Default for RigConfig {
             actuator: "armed: true".into(),
             producer_extra: String::new(),
             seed: 7,
-            restless: false,
             antelope: AntelopeConfig {
                 election_slots: 12,
                 irreversible_lag: Some(8),
@@ -140,13 +137,7 @@ impl Rig {
     }
 
     pub(crate) async fn start_app(&mut self) {
-        let mut config = slotkeeper::config::load(&self.config_file()).expect("a valid config");
-        if self.config.restless {
-            for producer in &mut config.producers {
-                producer.cooldown = Duration::ZERO;
-                producer.budget_switches = 1_000;
-            }
-        }
+        let config = slotkeeper::config::load(&self.config_file()).expect("a valid config");
         let options = Options {
             missing_state_hold: Duration::ZERO,
             ..Options::default()
