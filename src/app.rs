@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -57,6 +57,7 @@ pub struct App {
     late_shutdown: watch::Sender<bool>,
     early: JoinSet<()>,
     late: JoinSet<()>,
+    journal: Weak<dyn Journal>,
 }
 
 /// When authenticated webhooks last asked about a key: what the guard's `fallback` listens for.
@@ -95,6 +96,7 @@ impl App {
         // In a reload the state file was ours a moment ago: a last connection may still be letting go of it.
         let patience = options.reloaded.map_or(Duration::ZERO, |_| STOP);
         let journal = open_journal(&config.state_file, patience).await?;
+        let kept = Arc::downgrade(&journal);
         let keyrings = load_keys(&config).await?;
 
         let alertmanagers = Arc::new(Alertmanagers::new(&config)?);
@@ -226,6 +228,7 @@ impl App {
             late_shutdown,
             early,
             late,
+            journal: kept,
         })
     }
 
@@ -286,6 +289,18 @@ impl App {
         finish(&mut self.early).await;
         let _ = self.late_shutdown.send(true);
         finish(&mut self.late).await;
+        // A last connection may hold on to the journal for a moment: when this returns, the state file is free.
+        let Self {
+            journal,
+            actuator,
+            asked,
+            ..
+        } = self;
+        drop((actuator, asked));
+        let watch = Stopwatch::start();
+        while journal.strong_count() > 0 && watch.elapsed() < STOP {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -27,8 +27,8 @@ const PATIENCE_ROUNDS: u32 = 5;
                   2 usage."
 )]
 pub(crate) struct DemoArgs {
-    /// Dialect of the simulated chain: steem, hive, blurt, golos or antelope.
-    #[arg(long, value_name = "P", default_value = "hive", value_parser = simulated)]
+    /// Dialect of the simulated chain: steem, hive, blurt, golos, bitshares or antelope.
+    #[arg(long, value_name = "P", default_value = "hive")]
     chain: Protocol,
     /// End after the story instead of staying up.
     #[arg(long)]
@@ -49,21 +49,6 @@ pub(crate) struct DemoArgs {
     /// Block interval in milliseconds [default: that of the real chain, 3000, on Antelope 500].
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(100..=10_000))]
     interval: Option<u64>,
-}
-
-/// A protocol that the devnet can simulate.
-fn simulated(text: &str) -> Result<Protocol, String> {
-    let protocol: Protocol = text.parse().map_err(|e| format!("{e}"))?;
-    match protocol {
-        Protocol::Steem
-        | Protocol::Hive
-        | Protocol::Blurt
-        | Protocol::Golos
-        | Protocol::Antelope => Ok(protocol),
-        other => Err(format!(
-            "there is no simulated {other} chain in this version: use steem, hive, blurt, golos or antelope"
-        )),
-    }
 }
 
 /// Runs the demo.

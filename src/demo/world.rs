@@ -229,7 +229,7 @@ fn slotkeeper_yml(config: &WorldConfig, ports: &Ports, devnet: &Devnet) -> anyho
             "      - {method: regproducer, permission: alice@failover, key_files: [alice-failover.wif]}",
         ),
         // It has no compare-and-swap.
-        Protocol::Golos => (
+        Protocol::Golos | Protocol::BitShares => (
             "    address_prefix: TST\n    core_symbol: TESTS\n",
             "      - {method: witness_update, key_files: [alice-active.wif]}",
         ),

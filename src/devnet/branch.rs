@@ -69,6 +69,11 @@ impl Branch {
         )
     }
 
+    /// What waits for a block.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Arc<Tx>> {
+        self.mempool.iter()
+    }
+
     pub(super) fn tapos(&self, reference: u16, head: u64) -> u32 {
         let back = (head & 0xffff).wrapping_sub(u64::from(reference)) & 0xffff;
         let prefix = |b: &Arc<Block>| {

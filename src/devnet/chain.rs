@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::bitshares;
 use super::branch::{Branch, Production};
 use super::codec::Codec;
 use super::dialect::{self, Names};
 use super::golos;
 use super::nodes::{Node, NodeState};
-use super::state::{Block, GENESIS_MS, State};
+use super::state::{Block, GENESIS_MS, Rounds, State};
 use super::verify;
 use super::witness::Witness;
 use crate::chain::Protocol;
+use crate::chain::graphene::Signatory;
 use crate::keys::{PublicKey, SecretKey, Signer};
 
 /// Slots kept in the record.
@@ -24,7 +26,7 @@ const KEEP_SLOTS: usize = 200_000;
 /// What a chain starts with.
 #[derive(Debug, Clone)]
 pub struct ChainConfig {
-    /// Steem, Hive or Blurt.
+    /// Any of the Graphene family.
     pub protocol: Protocol,
     /// Block interval, milliseconds, at least 100.
     pub interval_ms: u64,
@@ -131,14 +133,10 @@ impl Chain {
     /// A chain whose first slot is the first one after `start_ms`.
     ///
     /// # Errors
-    /// When the protocol is not of the Steem family, or the interval is below 100 ms.
+    /// When the protocol is not of the Graphene family, or the interval is below 100 ms.
     pub fn new(config: ChainConfig, start_ms: u64) -> Result<Chain, String> {
-        let names = dialect::names(config.protocol).ok_or_else(|| {
-            format!(
-                "the devnet speaks steem, hive, blurt and golos; not {}",
-                config.protocol
-            )
-        })?;
+        let names = dialect::names(config.protocol)
+            .ok_or_else(|| format!("{} is no chain of the Graphene family", config.protocol))?;
         if config.interval_ms < 100 {
             return Err(format!(
                 "block interval {} ms: at least 100 ms",
@@ -190,10 +188,16 @@ impl Chain {
             config.seed,
             next_slot,
             dialect::PREFIX,
-            if config.protocol == Protocol::Golos {
-                golos::ROUND_BLOCKS
-            } else {
-                0
+            match config.protocol {
+                Protocol::Golos => Rounds {
+                    blocks: golos::ROUND_BLOCKS,
+                    by_votes: false,
+                },
+                Protocol::BitShares => Rounds {
+                    blocks: config.others as u64 + 1,
+                    by_votes: true,
+                },
+                _ => Rounds::default(),
             },
         );
         let main = Branch::from_genesis(state);
@@ -327,7 +331,14 @@ impl Chain {
                 block.txs.push(tx);
             }
         }
-        self.codec.seal(&mut block, &node.key, branch.salt).ok()?;
+        let witness = if self.codec.dialect.names_objects() {
+            bitshares::signatory(head, &node.witness)
+        } else {
+            Signatory::Name(node.witness.clone())
+        };
+        self.codec
+            .seal(&mut block, witness, &node.key, branch.salt)
+            .ok()?;
         Some(block)
     }
 

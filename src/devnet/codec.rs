@@ -38,7 +38,7 @@ impl Codec {
                 .with_address_prefix(PREFIX)
                 .with_symbols(
                     CORE,
-                    if protocol == Protocol::Blurt {
+                    if matches!(protocol, Protocol::Blurt | Protocol::BitShares) {
                         ""
                     } else {
                         DEBT
@@ -87,10 +87,11 @@ impl Codec {
         Ok(())
     }
 
-    /// Fills a block's merkle root, signature and id. `salt` makes the blocks of different forks differ even when they are empty.
+    /// Fills a block's merkle root, signature and id. `witness` is how the header names its producer; `salt` makes the blocks of different forks differ even when they are empty.
     pub(crate) fn seal(
         &self,
         block: &mut Block,
+        witness: Signatory,
         signer: &dyn Signer,
         salt: u64,
     ) -> Result<(), String> {
@@ -98,7 +99,7 @@ impl Codec {
         let header = BlockHeader {
             previous: hex::decode_array(&block.previous).map_err(|e| e.to_string())?,
             timestamp: u32::try_from(block.time_ms / 1000).map_err(|e| e.to_string())?,
-            witness: Signatory::Name(block.witness.clone()),
+            witness,
             transaction_merkle_root: hex::decode_array(&block.merkle_root)
                 .map_err(|e| e.to_string())?,
             extensions: Vec::new(),

@@ -1,4 +1,4 @@
-//! What differs between the chains of the Steem family on the wire: prefixes, symbols, field names, source lines in errors.
+//! What differs between the chains of the Graphene family on the wire: prefixes, symbols, field names, source lines in errors.
 //!
 //! Owns the constants of the test nets (observed on real steemd 0.24.0 and hived 1.25.0 testnet builds; Blurt's fields follow its
 //! public source) and the conversions between the condenser and the appbase form of operations and assets. Pure.
@@ -113,6 +113,16 @@ static GOLOS: Names = Names {
     src: STEEM_SOURCES,
 };
 
+// Its own replies are in `bitshares`; of these only what all chains share is asked.
+static BITSHARES: Names = Names {
+    config: "GRAPHENE",
+    debt: None,
+    core: "bts",
+    version: "7.0.2",
+    revision: "0000000000000000000000000000000000000000",
+    src: STEEM_SOURCES,
+};
+
 const STEEM_SOURCES: Sources = Sources {
     operations: "steem_operations.cpp",
     evaluator: "steem_evaluator.cpp",
@@ -130,14 +140,15 @@ const STEEM_SOURCES: Sources = Sources {
     api_prefix: "",
 };
 
-/// The names of one protocol, or `None` for a chain that this devnet does not simulate.
+/// The names of one protocol, or `None` for one of another family.
 pub(crate) fn names(protocol: Protocol) -> Option<&'static Names> {
     match protocol {
         Protocol::Steem => Some(&STEEM),
         Protocol::Hive => Some(&HIVE),
         Protocol::Blurt => Some(&BLURT),
         Protocol::Golos => Some(&GOLOS),
-        _ => None,
+        Protocol::BitShares => Some(&BITSHARES),
+        Protocol::Antelope => None,
     }
 }
 

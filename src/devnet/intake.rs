@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::bitshares;
 use super::chain::{Chain, TxRecord, ViewSpec, active_key};
 use super::dialect;
 use super::errors::Failure;
@@ -128,15 +129,20 @@ impl Chain {
         if let Some(debt) = self.names.debt {
             props[format!("{debt}_interest_rate")] = w.interest_rate.into();
         }
+        let operation = if self.codec.dialect.names_objects() {
+            bitshares::by_hand(&head, &w)
+        } else {
+            json!(["witness_update", {
+                "owner": witness, "url": w.url, "block_signing_key": head.key_text(&w.signing_key),
+                "props": props, "fee": format!("0.000 {}", dialect::CORE),
+            }])
+        };
         let ref_num = head.head_num & 0xffff;
         let mut tx = json!({
             "ref_block_num": ref_num,
             "ref_block_prefix": self.main().tapos(u16::try_from(ref_num).unwrap_or(0), head.head_num),
             "expiration": iso(head.head_ms / 1000 * 1000 + 60_000, 1000),
-            "operations": [["witness_update", {
-                "owner": witness, "url": w.url, "block_signing_key": head.key_text(&w.signing_key),
-                "props": props, "fee": format!("0.000 {}", dialect::CORE),
-            }]],
+            "operations": [operation],
             "extensions": [],
         });
         self.codec.sign(&mut tx, &[&active_key(witness)?])?;

@@ -1,11 +1,11 @@
-//! A simulated chain of the Steem family (Steem, Hive, Blurt, Golos) that speaks the real RPC dialects, for the demo and for tests.
+//! A simulated chain of the Graphene family (Steem, Hive, Blurt, Golos, BitShares) that speaks the real RPC dialects, for the demo and for tests.
 //!
 //! | file | owns |
 //! |---|---|
 //! | [`state`], [`witness`], [`chain`], `branch`, `fork`, `intake`, [`nodes`] | the chain itself: rounds, slots, blocks, forks, who produces; pure, time comes in as an argument |
 //! | [`transaction`], `verify` | how a transaction is read, and what a node checks before it takes a transaction |
 //! | `codec`, `time` | bytes and times |
-//! | `dialect`, `errors`, `reads`, `rpc`, `methods`, `golos` | the real nodes' words: names, errors, replies, methods |
+//! | `dialect`, `errors`, `reads`, `rpc`, `methods`, `golos`, `bitshares` | the real nodes' words: names, errors, replies, methods |
 //! | [`faults`] | what an endpoint can be made to do wrong |
 //! | `sim` | one chain of either family, as the parts below see it |
 //! | `shared`, `server`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
@@ -17,6 +17,7 @@
 //! All keys are `sha256` of known texts ([`chain::node_key`], [`chain::active_key`]): test keys only.
 
 pub mod antelope;
+mod bitshares;
 mod body;
 mod branch;
 mod codec;

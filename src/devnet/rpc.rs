@@ -1,9 +1,10 @@
 //! JSON-RPC framing and the table of methods: what a body sent to a node is answered with.
 //!
-//! Batches are answered in order; every reply has HTTP status 200, errors too. Pure: the caller passes the chain.
+//! Batches are answered in order; every reply has HTTP status 200, errors too (BitShares: see `bitshares`). Pure: the caller passes the chain.
 
 use serde_json::{Value, json};
 
+use super::bitshares;
 use super::chain::{Chain, ViewSpec};
 use super::dialect::op_to_condenser;
 use super::errors::{ASSERT, At, BAD_CAST, Failure, PARSE};
@@ -32,6 +33,9 @@ const BATCH_LIMIT: usize = 1000;
 
 /// Answers one HTTP body.
 pub(crate) fn answer(chain: &mut Chain, body: &[u8], spec: ViewSpec, via: &str) -> Answer {
+    if chain.config.protocol == Protocol::BitShares {
+        return bitshares::answer(chain, body, spec, via);
+    }
     let now = chain.head().head_ms;
     let parsed: Result<Value, _> = serde_json::from_slice(body);
     match parsed {

@@ -24,7 +24,7 @@ use crate::keys::PublicKey;
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct DevnetConfig {
-    /// Steem, Hive, Blurt or Antelope.
+    /// Any of the protocols.
     pub protocol: Protocol,
     /// Block interval, milliseconds, from 100 up (Antelope: 500 on real chains). On Graphene, where it is no whole number
     /// of seconds, times carry milliseconds.

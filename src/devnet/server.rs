@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::antelope::rest;
+use super::bitshares;
 use super::body::ReplyBody;
 use super::control;
 use super::faults::{Fault, spoil};
@@ -245,7 +246,8 @@ async fn reply(
         _ => {}
     }
     let (method, path) = (&parts.method, parts.uri.path());
-    let antelope = shared.chain().protocol() == Protocol::Antelope;
+    let protocol = shared.chain().protocol();
+    let antelope = protocol == Protocol::Antelope;
     if !antelope && *method != Method::POST {
         return Some(json_reply(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -266,10 +268,13 @@ async fn reply(
         }
         reply
     } else {
-        let (status, mut value) = answer(shared, endpoint, &body).await?;
+        let (mut status, mut value) = answer(shared, endpoint, &body).await?;
         if let Some(f) = &fault {
             let request = serde_json::from_slice(&body).unwrap_or_default();
             spoil(f, &request, &mut value);
+        }
+        if protocol == Protocol::BitShares {
+            status = StatusCode::from_u16(bitshares::status(&value)).unwrap_or(status);
         }
         (status, value)
     };

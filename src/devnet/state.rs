@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bitshares;
 use super::transaction::Tx;
 use super::witness::{Effect, Witness};
 use crate::keys::PublicKey;
@@ -40,6 +41,15 @@ pub struct Block {
     pub txs: Vec<Arc<Tx>>,
 }
 
+/// How rounds go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rounds {
+    /// They end at blocks whose number is a multiple of this; 0 = a round has as many blocks as witnesses.
+    pub(crate) blocks: u64,
+    /// Who has votes is scheduled, with the null key too, and nobody in turn (BitShares).
+    pub(crate) by_votes: bool,
+}
+
 /// The chain at one block.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -67,8 +77,7 @@ pub struct State {
     pub next_shuffle: u64,
     /// Counts rounds, turning the time-share place.
     pub round: u64,
-    /// Rounds end at blocks whose number is a multiple of this; 0 = a round has as many blocks as witnesses.
-    pub(crate) round_blocks: u64,
+    pub(crate) rounds: Rounds,
     /// A witness that misses a slot and has produced none of so many blocks gets the null key (Golos).
     pub(crate) shutdown_after: Option<u64>,
     witnesses: Vec<Arc<Witness>>,
@@ -84,7 +93,7 @@ impl State {
         seed: u64,
         first_slot: u64,
         prefix: &'static str,
-        round_blocks: u64,
+        rounds: Rounds,
     ) -> State {
         let index = witnesses
             .iter()
@@ -105,7 +114,7 @@ impl State {
             shuffled: Arc::new(Vec::new()),
             next_shuffle: 0,
             round: 0,
-            round_blocks,
+            rounds,
             shutdown_after: None,
             witnesses: witnesses.into_iter().map(Arc::new).collect(),
             index: Arc::new(index),
@@ -157,10 +166,13 @@ impl State {
             }
         }
         // The node charges each skipped slot to its witness, save to the one who produces this very block.
-        if self.head_num > 0 {
+        let by_votes = self.rounds.by_votes;
+        // BitShares charges nobody for a gap of a round or more, and spares nobody else.
+        let charged = !by_votes || missed < self.shuffled.len() as u64;
+        if self.head_num > 0 && charged {
             for s in 1..=missed {
                 let owner = self.scheduled(self.aslot + s).to_owned();
-                if owner != block.witness
+                if (by_votes || owner != block.witness)
                     && let Some(w) = next.edit(&owner)
                 {
                     w.total_missed += 1;
@@ -189,7 +201,7 @@ impl State {
         next
     }
 
-    /// The 75 % rule: three quarters of the scheduled witnesses have confirmed it.
+    /// The 75 % rule: three quarters of the scheduled witnesses have confirmed it; 70 % on BitShares.
     fn irreversible(&self) -> u64 {
         let mut confirmed: Vec<u64> = self
             .shuffled
@@ -198,7 +210,11 @@ impl State {
             .map(|w| w.last_confirmed)
             .collect();
         confirmed.sort_unstable();
-        let offset = confirmed.len() / 4;
+        let offset = if self.rounds.by_votes {
+            confirmed.len() * 3 / 10
+        } else {
+            confirmed.len() / 4
+        };
         confirmed.get(offset).copied().unwrap_or(0)
     }
 
@@ -207,10 +223,21 @@ impl State {
         let mut able: Vec<&Arc<Witness>> = self
             .witnesses
             .iter()
-            .filter(|w| !w.signing_key.is_null())
+            .filter(|w| {
+                if self.rounds.by_votes {
+                    w.votes > 0
+                } else {
+                    !w.signing_key.is_null()
+                }
+            })
             .collect();
         able.sort_by(|a, b| b.votes.cmp(&a.votes).then(a.id.cmp(&b.id)));
-        let mut rest = able.split_off(able.len().min(MAX_WITNESSES - 1));
+        let voted = if self.rounds.by_votes {
+            able.len()
+        } else {
+            MAX_WITNESSES - 1
+        };
+        let mut rest = able.split_off(able.len().min(voted));
         // Without votes a witness's virtual turn never comes.
         rest.retain(|w| w.votes > 0);
         let mut names: Vec<String> = able.iter().map(|w| w.owner.clone()).collect();
@@ -226,8 +253,8 @@ impl State {
         if !names.is_empty() {
             self.shuffled = Arc::new(names);
         }
-        self.next_shuffle = match self.head_num.checked_div(self.round_blocks) {
-            Some(rounds) => (rounds + 1) * self.round_blocks,
+        self.next_shuffle = match self.head_num.checked_div(self.rounds.blocks) {
+            Some(rounds) => (rounds + 1) * self.rounds.blocks,
             None => self.head_num + self.shuffled.len().max(1) as u64,
         };
         self.round += 1;
@@ -270,6 +297,15 @@ impl State {
                     for (name, value) in props {
                         w.set_property(name, value, now_ms);
                     }
+                }
+            }
+            Effect::Change {
+                witness, url, key, ..
+            } => {
+                let owner = bitshares::owner(self, witness).map(str::to_owned);
+                if let Some(w) = owner.and_then(|owner| self.edit(&owner)) {
+                    w.url = url.clone().unwrap_or_else(|| w.url.clone());
+                    w.signing_key = key.unwrap_or(w.signing_key);
                 }
             }
             Effect::Feed { publisher, price } => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::bitshares;
 use super::codec::{Codec, Variant};
 use super::errors::{At, BAD_CAST, Failure, PARSE};
 use super::time::parse_iso;
@@ -59,7 +60,12 @@ pub(crate) fn parse(raw: &Value, codec: &Codec, now_ms: u64) -> Result<Tx, Failu
         .as_array_mut()
         .ok_or_else(|| bad("transaction has no operations"))?
     {
-        let mut effect = effect(op, codec.prefix()).map_err(|e| bad(&e))?;
+        let read = if codec.dialect.names_objects() {
+            bitshares::effect(op, codec.prefix())
+        } else {
+            effect(op, codec.prefix())
+        };
+        let mut effect = read.map_err(|e| bad(&e))?;
         // Golos has its properties set by an operation of their own and ignores these.
         if let (Effect::Update { props, .. }, Protocol::Golos) =
             (&mut effect, codec.dialect.protocol)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::bitshares;
 use super::codec::{Codec, Variant};
 use super::dialect::{self, MAX_EXPIRATION_S, MAX_URL, Names};
 use super::errors::{
@@ -38,6 +39,9 @@ pub(crate) struct Context<'a> {
 
 /// Checks everything; returns the transaction with the id that its signatures fit.
 pub(crate) fn check(tx: &Tx, cx: &Context<'_>) -> Result<Arc<Tx>, Failure> {
+    if cx.codec.dialect.names_objects() {
+        return bitshares::verify::check(tx, cx);
+    }
     let now = cx.head.head_ms;
     inner(tx, cx).map_err(|f| {
         let body = json!({"trx": dialect::tx_to_appbase(&tx.json)});
@@ -163,7 +167,7 @@ fn validate(tx: &Tx, cx: &Context<'_>) -> Result<(), Failure> {
                     }
                 }
             }
-            Effect::Feed { .. } => {}
+            Effect::Feed { .. } | Effect::Change { .. } => {}
         }
     }
     Ok(())
@@ -171,6 +175,9 @@ fn validate(tx: &Tx, cx: &Context<'_>) -> Result<(), Failure> {
 
 /// The id of the first serialization that the signatures fit. Hive tries its new form, then the old one; the error is the last one's.
 pub(crate) fn authority_by_any(tx: &Tx, cx: &Context<'_>) -> Result<String, Failure> {
+    if cx.codec.dialect.names_objects() {
+        return bitshares::verify::authority(tx, cx).map(|()| tx.id.clone());
+    }
     let mut last = None;
     for variant in &tx.variants {
         match authority(tx, variant, cx) {
@@ -271,7 +278,7 @@ fn authority(tx: &Tx, variant: &Variant, cx: &Context<'_>) -> Result<(), Failure
         let owner = match effect {
             Effect::Update { owner, .. } => owner,
             Effect::Feed { publisher, .. } => publisher,
-            Effect::Set { .. } => continue,
+            Effect::Set { .. } | Effect::Change { .. } => continue,
         };
         let Some(active) = cx.accounts.get(owner) else {
             let data =
@@ -320,7 +327,7 @@ fn evaluate(effect: &Effect, state: &State, cx: &Context<'_>) -> Result<(), Fail
         )
     };
     match effect {
-        Effect::Update { .. } => Ok(()),
+        Effect::Update { .. } | Effect::Change { .. } => Ok(()),
         Effect::Set { owner, props } => {
             let witness = state.witness(owner).ok_or_else(unknown)?;
             let raw: Option<[u8; 33]> = props.get("key").and_then(|v| v.as_slice().try_into().ok());

@@ -64,6 +64,19 @@ pub enum Effect {
         /// Name to packed value, sorted by name.
         props: BTreeMap<String, Vec<u8>>,
     },
+    /// `witness_update` of BitShares: changes what it carries.
+    Change {
+        /// The witness object's id, `1.6.x`.
+        witness: String,
+        /// The id of its account, `1.2.x`.
+        account: String,
+        /// New url.
+        url: Option<String>,
+        /// New key.
+        key: Option<PublicKey>,
+        /// What is paid: the asset's smallest units, and the asset's id.
+        fee: (i64, String),
+    },
     /// `feed_publish`.
     Feed {
         /// The witness.

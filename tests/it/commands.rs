@@ -167,7 +167,7 @@ fn every_command_teaches_and_names_its_exit_codes() {
             ran.out
         );
         assert!(
-            ran.out.contains("2 usage or config") || ran.out.contains("2 it is not"),
+            ran.out.contains("2 usage or config") || ran.out.contains("2 the config is wrong"),
             "{command:?}"
         );
     }

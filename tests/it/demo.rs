@@ -65,8 +65,17 @@ async fn the_guard_alone_tells_the_story_in_json_and_exits_with_0() {
 
 #[tokio::test]
 async fn the_story_ends_well_on_golos_too() {
+    ends_well_on("golos").await;
+}
+
+#[tokio::test]
+async fn the_story_ends_well_on_bitshares_too() {
+    ends_well_on("bitshares").await;
+}
+
+async fn ends_well_on(chain: &str) {
     let args = ["--exit", "--json", "--no-prometheus", "--interval", "300"];
-    let (code, lines) = demo(&[&args[..], &["--chain", "golos"]].concat()).await;
+    let (code, lines) = demo(&[&args[..], &["--chain", chain]].concat()).await;
     assert_eq!(code, Some(0), "{lines:#?}");
     let last: Value = serde_json::from_str(lines.last().expect("lines")).expect("JSON");
     assert_eq!(last["event"], "done", "{lines:#?}");
@@ -104,7 +113,7 @@ async fn on_antelope_the_new_key_takes_its_time_and_the_story_ends_well() {
 }
 
 #[tokio::test]
-async fn a_chain_without_a_devnet_is_a_usage_error() {
-    let (code, lines) = demo(&["--exit", "--chain", "bitshares"]).await;
+async fn a_chain_that_nobody_knows_is_a_usage_error() {
+    let (code, lines) = demo(&["--exit", "--chain", "bitcoin"]).await;
     assert_eq!(code, Some(2), "{lines:?}");
 }

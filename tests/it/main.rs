@@ -41,6 +41,7 @@ mod several;
 mod signing;
 mod standalone;
 mod story_antelope;
+mod story_bitshares;
 mod switch_antelope;
 mod tidy;
 mod twice;

@@ -46,7 +46,7 @@ async fn until_not_open(rig: &Rig) {
 }
 
 /// There and back; address and properties stand as they stood, with either protocol's way of signing.
-async fn there_and_back(protocol: Protocol, seed: u64) {
+pub(crate) async fn there_and_back(protocol: Protocol, seed: u64) {
     let rig = Rig::start(RigConfig {
         protocol,
         seed,

@@ -222,7 +222,8 @@ impl Rig {
             files.join(", ")
         );
         let active = "      - {method: witness_update, key_files: [alice-active.wif]}\n";
-        let active_only = c.active_only || c.protocol == Protocol::Golos;
+        let active_only =
+            c.active_only || matches!(c.protocol, Protocol::Golos | Protocol::BitShares);
         let antelope = c.protocol == Protocol::Antelope;
         let authority = match (c.signing_only, active_only) {
             _ if antelope => {

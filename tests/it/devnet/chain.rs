@@ -70,7 +70,7 @@ fn intervals_and_protocols_are_bounded() {
     assert!(
         Chain::new(
             ChainConfig {
-                protocol: Protocol::BitShares,
+                protocol: Protocol::Antelope,
                 ..config(1, 20)
             },
             START
