@@ -8,7 +8,7 @@
 //! | `dialect`, `errors`, `reads`, `rpc`, `methods`, `golos`, `bitshares` | the real nodes' words: names, errors, replies, methods |
 //! | [`faults`] | what an endpoint can be made to do wrong |
 //! | `sim` | one chain of either family, as the parts below see it |
-//! | `shared`, `server`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
+//! | `shared`, `server`, `socket`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
 //! | [`run`], [`truth`] | the running devnet, and the record of what really happened |
 //!
 //! Real blocks carry whole seconds. With an interval that is no whole number of seconds the devnet writes `.mmm` behind
@@ -33,6 +33,7 @@ mod rpc;
 mod server;
 mod shared;
 mod sim;
+mod socket;
 mod time;
 mod verify;
 

@@ -30,6 +30,8 @@ pub(crate) struct RigConfig {
     pub(crate) others: usize,
     /// Names of devnet endpoints to use as RPC: `full1`…`full3`, `A`, `B`.
     pub(crate) endpoints: Vec<&'static str>,
+    /// The endpoints as `ws://` (BitShares).
+    pub(crate) websockets: bool,
     /// `quorum:` of the chain; `None` leaves it out.
     pub(crate) quorum: Option<usize>,
     /// Nodes of alice, first one registered.
@@ -63,6 +65,7 @@ impl Default for RigConfig {
             poll_ms: None,
             others: 4,
             endpoints: vec!["full1", "full2", "full3"],
+            websockets: false,
             quorum: None,
             nodes: vec!["A", "B"],
             probed: true,
@@ -192,6 +195,11 @@ impl Rig {
             .iter()
             .map(|name| {
                 let url = self.devnet.endpoint_of(name).expect("endpoint").url();
+                let url = if c.websockets {
+                    url.replacen("http", "ws", 1)
+                } else {
+                    url
+                };
                 format!("      - {{url: \"{url}\", provider: \"{name}\"}}\n")
             })
             .collect();
