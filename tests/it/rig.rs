@@ -301,8 +301,9 @@ impl Rig {
         while !what(self) {
             assert!(
                 watch.elapsed() < PATIENCE,
-                "never happened: {name}; status {}",
-                self.get("/api/v1/status").await
+                "never happened: {name}; status {}; the last decision {}",
+                self.get("/api/v1/status").await,
+                self.get("/api/v1/decisions").await["decisions"][0]
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
