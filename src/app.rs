@@ -120,7 +120,7 @@ impl App {
         let mut watchers = Vec::new();
         for configured in &config.chains {
             let name = configured.spec.name.clone();
-            let chain = chain::open(configured.spec.clone())?;
+            let chain = chain::open(configured.spec.clone());
             let pool = Pool::new(Arc::clone(&chain), configured)?;
             let watcher = Watcher::new(
                 Arc::clone(&chain),

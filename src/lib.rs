@@ -13,14 +13,14 @@
 //!
 //! webhook ([`alertmanager`]), [`guard`] or operator → request → journal → answer → decide on a *fresh* agreed view →
 //! interlocks → target → draft → sign → recover and compare → journal, durable → broadcast the same bytes everywhere →
-//! read back → effective → irreversible ([`actuator`])
+//! read back → included → effective → irreversible ([`actuator`]); on Antelope minutes may lie between the two
 //!
 //! # The rooms (arrows point down only)
 //!
 //! | room | owns |
 //! |---|---|
 //! | [`cli`] | one file per subcommand |
-//! | [`demo`] | a small world to show a failover in, with real Prometheus and Alertmanager |
+//! | [`demo`] | a small world to show a failover in, with real Prometheus and Alertmanager; [`demo::nodeos`] on real nodes |
 //! | [`app`] | one running slotkeeper: builds every room, wires them, stops them in order |
 //! | [`web`] | the two listeners, authentication, status page |
 //! | [`guard`], [`alertmanager`] | where requests come from |
@@ -29,7 +29,7 @@
 //! | [`metrics`] | every metric name, once |
 //! | [`rpc`] | one endpoint, the pool, agreement |
 //! | [`config`] | raw YAML → validated configuration |
-//! | [`chain`], [`keys`] | pure: bytes, signatures, what replies mean |
+//! | [`chain`], [`keys`] | pure: bytes, signatures, what replies mean; [`chain::graphene`] and [`chain::antelope`] |
 //! | [`devnet`] | a simulated chain with real dialects, for the demo and the tests |
 
 pub mod actuator;

@@ -32,7 +32,7 @@ pub(crate) fn measure(effort: Effort) -> anyhow::Result<Vec<Figure>> {
     })?;
     let config = world.config()?;
     let configured = config.chains.first().context("no chain")?;
-    let chain = chain::open(configured.spec.clone())?;
+    let chain = chain::open(configured.spec.clone());
     let pool = Pool::new(chain, configured)?;
     let memory = Memory {
         producers: witnesses(1..=PRODUCERS),

@@ -45,7 +45,9 @@ pub(super) struct Pace {
 /// How long the activations that we saw ourselves took, oldest first.
 pub(super) fn measured<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Vec<Millis> {
     let mut seen: Vec<(Millis, Millis)> = attempts
-        .filter(|a| a.registered_block.is_some() && !a.sealed.change.to.is_null())
+        // One that somebody changed again first never was in force: it has no block of its own for that.
+        .filter(|a| a.registered_block.is_some() && a.effective_block.is_some())
+        .filter(|a| !a.sealed.change.to.is_null())
         .filter_map(|a| {
             let (from, to) = (a.included_at?, a.effective_at?);
             (to > from).then(|| (to, to.saturating_sub(from)))

@@ -21,6 +21,9 @@ use crate::chain::{Accepted, Activation, Outcome, Rejection, Sealed};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 
+/// A reading of a moving head may show what is a few blocks further on.
+const READ_AHEAD: u64 = 8;
+
 /// One switch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -56,9 +59,13 @@ pub struct Attempt {
     pub included_at: Option<Millis>,
     /// The block it is in.
     pub block: Option<u64>,
-    /// Head number at which the new key was first seen registered while the old one was still in force.
+    /// Head number at which the new key was first seen registered while the old one was still in force. A reorg that took
+    /// it back leaves it standing: it was registered once.
     #[serde(default)]
     pub registered_block: Option<u64>,
+    /// That registration is irreversible: an old key seen afterwards was put back by somebody.
+    #[serde(default)]
+    pub registered_for_good: bool,
     /// When the new key was first seen in a proposed schedule, local clock.
     #[serde(default)]
     pub proposed_at: Option<Millis>,
@@ -201,6 +208,8 @@ impl Attempt {
             self.effective_time = Some(head_time);
             self.effective_block = Some(head);
             self.note = None;
+        } else if untouched && self.registered_for_good && self.stage == Stage::Included {
+            self.changed_again(seen);
         } else if untouched
             && in_block.is_none()
             && !seen.outcomes.is_empty()
@@ -214,7 +223,6 @@ impl Attempt {
             // The agreed fork does not have it (any more): a reorg took it back, or one endpoint was ahead of the rest.
             self.stage = Stage::Sent;
             self.block = None;
-            self.registered_block = None;
             self.effective_time = None;
             self.effective_block = None;
         }
@@ -244,10 +252,16 @@ impl Attempt {
 
     /// The new key is registered, and the one before it still signs.
     fn activates(&mut self, seen: &Sighting) {
+        if self.stage < Stage::Included {
+            self.registered_block = None;
+        }
         self.stage = Stage::Included;
         self.included_at.get_or_insert(seen.now);
         self.sent_at.get_or_insert(seen.now);
-        self.registered_block.get_or_insert(seen.head.0);
+        let since = *self.registered_block.get_or_insert(seen.head.0);
+        self.registered_for_good |= seen
+            .irreversible
+            .is_some_and(|(num, _)| num >= since.saturating_add(READ_AHEAD));
         self.maybe_taken = true;
         self.note = None;
         match seen.coming {
@@ -269,14 +283,9 @@ impl Attempt {
         // Irreversible time past the expiry, and an agreed head whose key is not ours: no block of this fork will have
         // it, and if one had it the key has been changed since.
         if seen.registered.is_some() && seen.irreversible.is_some_and(|(_, t)| t > expiry) {
-            let was_registered = self.registered_block.is_some() && !untouched;
+            let was_registered = self.registered_block.is_some();
             if (claimed && !untouched) || was_registered || seen.irreversibly_in() {
-                // Somebody changed the key again while nobody of us looked. It was a switch: it starts the rest and
-                // spends budget like any other, and whoever undid it is not fought.
-                self.stage = Stage::Irreversible;
-                self.effective_at.get_or_insert(seen.now);
-                self.effective_time = Some(seen.head.1);
-                self.note = Some("it took effect and the key was changed again".to_owned());
+                self.changed_again(seen);
             } else if refused {
                 self.stage = Stage::Failed;
             } else {
@@ -294,6 +303,16 @@ impl Attempt {
         if self.stage.is_over() {
             self.ended_at = Some(seen.now);
         }
+    }
+
+    /// Somebody changed the key again, maybe while nobody of us looked. It was a switch: it starts the rest and spends budget
+    /// like any other, and whoever undid it is not fought.
+    fn changed_again(&mut self, seen: &Sighting) {
+        self.stage = Stage::Irreversible;
+        self.effective_at.get_or_insert(seen.now);
+        self.effective_time = Some(seen.head.1);
+        self.ended_at = Some(seen.now);
+        self.note = Some("it took effect and the key was changed again".to_owned());
     }
 
     /// Its time has passed by head time while the key is still the old one. On a compare-and-swap chain a new draft

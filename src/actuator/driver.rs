@@ -291,7 +291,8 @@ impl Driver {
             return Err("the agreed view does not have the producer".into());
         };
         let interval = self.chain.spec().block_interval;
-        if let Some(why) = blind::blind(snapshot, view, producer, interval, now) {
+        if let Some(why) = blind::blind(snapshot, view, producer, interval, self.chain.turn(), now)
+        {
             return Err(why);
         }
         let Some(keyring) = self.shared.keyrings.get(&name(chain, producer)) else {

@@ -125,8 +125,7 @@ impl ActuatorHandle {
         };
         if action == Action::Disable
             && let Some(chain) = self.shared.config.chain(&command.chain)
-            && let Ok(chain) = crate::chain::open(chain.spec.clone())
-            && let Err(why) = chain.can_disable()
+            && let Err(why) = crate::chain::open(chain.spec.clone()).can_disable()
         {
             return Err(OperateError::Invalid(format!(
                 "disable does nothing for the network here: {why}"

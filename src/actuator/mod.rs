@@ -18,7 +18,7 @@
 //! | `journal`, `sqlite`, `schema`, `lock` | what outlives a crash |
 //! | `arm` | arming, pins, maintenance |
 //!
-//! It knows nothing of Alertmanager, the web or the guard: they call in, and [`alert_source`] is asked through a trait.
+//! It knows nothing of Alertmanager, the web or the guard: they call in, and `alert_source` is asked through a trait.
 
 pub mod activation;
 mod alert_source;

@@ -97,7 +97,7 @@ pub async fn run(
         .config
         .chain(&name)
         .ok_or_else(|| setup(&format!("chain {name} is not configured")))?;
-    let chain = chain::open(configured.spec.clone()).map_err(|e| setup(&e))?;
+    let chain = chain::open(configured.spec.clone());
     let pool = Pool::new(Arc::clone(&chain), configured).map_err(|e| setup(&e))?;
     let rows = Arc::new(LedgerRows(Arc::clone(&journal)));
     let watcher = Watcher::new(

@@ -273,19 +273,15 @@ pub trait Chain: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// Opens the chain that `spec` describes, or says that this build does not speak its protocol.
-pub fn open(spec: ChainSpec) -> Result<Arc<dyn Chain>, UnsupportedProtocol> {
+/// Opens the chain that `spec` describes.
+#[must_use]
+pub fn open(spec: ChainSpec) -> Arc<dyn Chain> {
     match spec.protocol {
         Protocol::Steem | Protocol::Hive | Protocol::Blurt => {
-            Ok(Arc::new(graphene::steem::Steem::new(spec)))
+            Arc::new(graphene::steem::Steem::new(spec))
         }
-        Protocol::Golos => Ok(Arc::new(graphene::golos::Golos::new(spec))),
-        Protocol::BitShares => Ok(Arc::new(graphene::bitshares::BitShares::new(spec))),
-        Protocol::Antelope => Ok(Arc::new(antelope::Antelope::new(spec))),
+        Protocol::Golos => Arc::new(graphene::golos::Golos::new(spec)),
+        Protocol::BitShares => Arc::new(graphene::bitshares::BitShares::new(spec)),
+        Protocol::Antelope => Arc::new(antelope::Antelope::new(spec)),
     }
 }
-
-/// This build does not speak the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("protocol {0} is not supported by this version: use steem, hive, blurt or antelope")]
-pub struct UnsupportedProtocol(pub Protocol);

@@ -43,7 +43,7 @@ pub(super) struct BroadcastArgs {
 }
 
 pub(super) fn run(args: &BroadcastArgs) -> CliResult {
-    let chain = chain::open(spec(args.protocol)).map_err(|e| CliError::Usage(e.into()))?;
+    let chain = chain::open(spec(args.protocol));
     let endpoints = args
         .endpoints
         .iter()

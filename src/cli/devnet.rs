@@ -31,7 +31,7 @@ use crate::keys::Signer;
     Exit codes: 0 stopped by a signal, 1 failed, 2 usage."
 )]
 pub(super) struct DevnetArgs {
-    /// steem, hive, blurt or antelope.
+    /// steem, hive, blurt, golos or antelope.
     #[arg(long, default_value_t = Protocol::Steem)]
     protocol: Protocol,
     /// Where the first endpoint listens, on loopback; the others follow on the next ports. Port 0 takes free ones.

@@ -74,7 +74,8 @@ enum Verb {
     /// Register the null key: the producer stops producing, and missing.
     #[command(after_help = "Example:\n  \
         slotkeeper producer disable hive/alice --override \"both nodes are being moved\"\n\n\
-        A signing key alone cannot undo it: see enable.\n\n\
+        A signing key alone cannot undo it: see enable. On Antelope the schedule may stay as it is when too few other \
+        producers are active:\n`check-config --online` says so beforehand.\n\n\
         Exit codes: 0 done, 1 failed or refused, 2 usage or config.")]
     Disable(PlainSwitchArgs),
     /// Register a configured key again after a disable.

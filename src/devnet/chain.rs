@@ -12,6 +12,7 @@ use super::branch::{Branch, Production};
 use super::codec::Codec;
 use super::dialect::{self, Names};
 use super::golos;
+use super::identity::Identity;
 use super::nodes::{Node, NodeState};
 use super::state::{Block, GENESIS_MS, Rounds, State};
 use super::verify;
@@ -42,6 +43,8 @@ pub struct ChainConfig {
     pub idle: usize,
     /// Missed slots with which the watched witness starts.
     pub total_missed: u64,
+    /// Other names than those of the test nets.
+    pub identity: Option<Identity>,
 }
 
 /// One slot as it really went.
@@ -182,12 +185,16 @@ impl Chain {
         // An account that is no witness (yet): the real case of a first witness_update.
         accounts.insert("bob".to_owned(), active_key("bob")?.public_key());
         let next_slot = start_ms.saturating_sub(GENESIS_MS) / config.interval_ms + 1;
+        let codec = match &config.identity {
+            Some(names) => Codec::named(config.protocol, names),
+            None => Codec::testnet(config.protocol),
+        };
         let state = State::genesis(
             witnesses,
             config.interval_ms,
             config.seed,
             next_slot,
-            dialect::PREFIX,
+            codec.prefix(),
             match config.protocol {
                 Protocol::Golos => Rounds {
                     blocks: golos::ROUND_BLOCKS,
@@ -202,7 +209,7 @@ impl Chain {
         );
         let main = Branch::from_genesis(state);
         Ok(Chain {
-            codec: Codec::testnet(config.protocol),
+            codec,
             names,
             config,
             nodes,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::dialect::{CORE, DEBT, PREFIX};
+use super::identity::Identity;
 use super::state::Block;
 use crate::chain::Protocol;
 use crate::chain::graphene::{
@@ -30,6 +31,19 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
+    /// The test net of `protocol` under other names.
+    pub(crate) fn named(protocol: Protocol, names: &Identity) -> Codec {
+        let usual = Codec::testnet(protocol);
+        Codec {
+            dialect: usual
+                .dialect
+                .clone()
+                .with_address_prefix(&names.prefix)
+                .with_symbols(&names.symbol, &usual.dialect.debt_symbol),
+            chain_id: names.chain_id,
+        }
+    }
+
     /// The test net of `protocol`.
     pub(crate) fn testnet(protocol: Protocol) -> Codec {
         Codec {

@@ -8,7 +8,7 @@
 //! | `dialect`, `errors`, `reads`, `rpc`, `methods`, `golos`, `bitshares` | the real nodes' words: names, errors, replies, methods |
 //! | [`faults`] | what an endpoint can be made to do wrong |
 //! | `sim` | one chain of either family, as the parts below see it |
-//! | `shared`, `server`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
+//! | `shared`, `server`, `socket`, `body`, `control` | listeners on loopback, one per endpoint, and the devnet's own paths |
 //! | [`run`], [`truth`] | the running devnet, and the record of what really happened |
 //! | [`stepped`] | the same chain and answers without clock and listeners |
 //!
@@ -27,6 +27,7 @@ mod dialect;
 mod errors;
 mod fork;
 mod golos;
+mod identity;
 mod intake;
 mod methods;
 mod reads;
@@ -34,6 +35,7 @@ mod rpc;
 mod server;
 mod shared;
 mod sim;
+mod socket;
 mod time;
 mod verify;
 
@@ -48,6 +50,7 @@ pub mod truth;
 pub mod witness;
 
 pub use faults::Fault;
+pub use identity::Identity;
 pub use run::{Devnet, DevnetConfig, EndpointHandle, StartError};
 pub use stepped::Stepped;
 pub use truth::Truth;

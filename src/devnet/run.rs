@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use super::antelope::{self, AntelopeConfig};
 use super::chain::{Chain, ChainConfig};
 use super::faults::Fault;
+use super::identity::Identity;
 use super::nodes::NodeState;
 use super::server;
 use super::shared::{Endpoint, Shared};
@@ -51,6 +52,8 @@ pub struct DevnetConfig {
     pub date_header: bool,
     /// What only an Antelope chain has.
     pub antelope: AntelopeConfig,
+    /// Other names: chain id, prefix, symbol.
+    pub identity: Option<Identity>,
 }
 
 /// Why a devnet could not be started.
@@ -96,6 +99,7 @@ impl Default for DevnetConfig {
             total_missed: 0,
             date_header: false,
             antelope: AntelopeConfig::default(),
+            identity: None,
         }
     }
 }
@@ -135,7 +139,12 @@ impl Devnet {
                 addr.set_port(addr.port().wrapping_add(1));
             }
         }
-        let shared = Arc::new(Shared::new(chain, endpoints, config.date_header));
+        let shared = Arc::new(Shared::new(
+            chain,
+            endpoints,
+            config.date_header,
+            config.identity,
+        ));
         let mut tasks = vec![tokio::spawn(produce(shared.clone())).abort_handle()];
         for (i, listener) in listeners.into_iter().enumerate() {
             tasks.push(tokio::spawn(server::serve(shared.clone(), i, listener)).abort_handle());
@@ -330,6 +339,7 @@ pub(super) fn begin(config: &DevnetConfig, now: u64) -> Result<Sim, String> {
             others: config.others,
             idle: config.idle,
             antelope: config.antelope.clone(),
+            identity: config.identity.clone(),
         };
         let start = before(config.history_slots.max(rounds));
         Sim::Antelope(Box::new(antelope::Chain::new(settings, start)?))
@@ -343,6 +353,7 @@ pub(super) fn begin(config: &DevnetConfig, now: u64) -> Result<Sim, String> {
             others: config.others,
             idle: config.idle,
             total_missed: config.total_missed,
+            identity: config.identity.clone(),
         };
         let start = before(config.history_slots);
         Sim::Graphene(Box::new(Chain::new(settings, start)?))

@@ -29,6 +29,7 @@ use super::faults::{Fault, spoil};
 use super::rpc::{self, Answer};
 use super::shared::{Endpoint, Shared};
 use super::sim::Sim;
+use super::socket;
 use crate::chain::Protocol;
 
 /// Largest request body.
@@ -148,6 +149,9 @@ async fn converse(shared: Arc<Shared>, index: usize, mut stream: TcpStream) {
             }
             _ => {}
         }
+    }
+    if !control && socket::wanted(&shared, endpoint, head) {
+        return socket::serve(&shared, endpoint, stream).await;
     }
     let (done_tx, done_rx) = oneshot::channel::<()>();
     let done = std::sync::Mutex::new(Some(done_tx));
@@ -269,6 +273,9 @@ async fn reply(
         reply
     } else {
         let (mut status, mut value) = answer(shared, endpoint, &body).await?;
+        if let Some(names) = &shared.identity {
+            names.put_on(&mut value);
+        }
         if let Some(f) = &fault {
             let request = serde_json::from_slice(&body).unwrap_or_default();
             spoil(f, &request, &mut value);
@@ -298,7 +305,11 @@ async fn reply(
 }
 
 /// Asks the chain; waits for inclusion where the call does.
-async fn answer(shared: &Shared, endpoint: &Endpoint, body: &[u8]) -> Option<(StatusCode, Value)> {
+pub(super) async fn answer(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    body: &[u8],
+) -> Option<(StatusCode, Value)> {
     let view = shared.view(endpoint)?;
     let mut slots = shared.slots.subscribe();
     let now = match &mut *shared.chain() {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::chain::ViewSpec;
 use super::faults::Fault;
+use super::identity::Identity;
 use super::nodes::NodeState;
 use super::sim::Sim;
 
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) conditions: watch::Sender<u64>,
     /// Whether replies carry a `Date`, as behind a proxy; real nodes send none.
     pub(crate) date_header: bool,
+    /// Other names to show than the usual ones.
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Endpoint {
@@ -61,13 +64,19 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(chain: Sim, endpoints: Vec<Endpoint>, date_header: bool) -> Shared {
+    pub(crate) fn new(
+        chain: Sim,
+        endpoints: Vec<Endpoint>,
+        date_header: bool,
+        identity: Option<Identity>,
+    ) -> Shared {
         Shared {
             chain: Mutex::new(chain),
             endpoints,
             slots: watch::Sender::new(0),
             conditions: watch::Sender::new(0),
             date_header,
+            identity,
         }
     }
 

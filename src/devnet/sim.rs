@@ -127,7 +127,7 @@ impl Sim {
     pub(crate) fn chain_id(&self) -> [u8; 32] {
         match self {
             Sim::Graphene(c) => c.codec.chain_id,
-            Sim::Antelope(_) => antelope::chain_id(),
+            Sim::Antelope(c) => c.chain_id(),
         }
     }
 

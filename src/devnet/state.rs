@@ -82,7 +82,7 @@ pub struct State {
     pub(crate) shutdown_after: Option<u64>,
     witnesses: Vec<Arc<Witness>>,
     index: Arc<HashMap<String, usize>>,
-    prefix: &'static str,
+    prefix: Arc<str>,
 }
 
 impl State {
@@ -92,7 +92,7 @@ impl State {
         interval_ms: u64,
         seed: u64,
         first_slot: u64,
-        prefix: &'static str,
+        prefix: &str,
         rounds: Rounds,
     ) -> State {
         let index = witnesses
@@ -118,7 +118,7 @@ impl State {
             shutdown_after: None,
             witnesses: witnesses.into_iter().map(Arc::new).collect(),
             index: Arc::new(index),
-            prefix,
+            prefix: prefix.into(),
         };
         state.shuffle();
         state
@@ -319,7 +319,7 @@ impl State {
 
     /// Text form of a key on this chain.
     pub fn key_text(&self, key: &PublicKey) -> String {
-        key.to_text(self.prefix)
+        key.to_text(&self.prefix)
     }
 }
 

@@ -83,7 +83,7 @@ metrics! {
     ProducerRetracted: Counter "slotkeeper_producer_retracted_misses_total" ["chain", "producer"]
         "Misses that a reorganisation took back after they had been counted.";
     ProducerConsecutive: Gauge "slotkeeper_producer_consecutive_missed_blocks" ["chain", "producer"]
-        "Misses in a row under the registered key, up to now; a block signed by it makes this 0.";
+        "Misses in a row under the registered key, up to now; a block signed by it makes this 0. Where turns have several slots (Antelope): empty turns, counted when they are over.";
     ProducerReported: Gauge "slotkeeper_producer_reported_missed_blocks" ["chain", "producer"]
         "The chain's own count of misses for this producer. It may fall (forks, lagging nodes): never take increase() of it.";
     ProducerFault: Gauge "slotkeeper_producer_fault" ["chain", "producer", "signing_key"]

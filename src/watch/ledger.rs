@@ -290,7 +290,7 @@ impl Ledger {
         let others_since_run = tenure.run.first().and_then(|time| {
             let since = self.now.clock?.slot_of(*time)?;
             let outcomes = &self.state.outcomes;
-            outcomes.others_since(since, producer, self.usual_slots())
+            outcomes.others_since(since, producer, self.usual_slots(), self.rules.turn)
         });
         Figures {
             keys: track.key_counts().collect(),

@@ -69,11 +69,17 @@ pub(super) fn take_figures(
         .state
         .as_ref()
         .is_none_or(|state| state.effective_key == state.registered_key);
+    // Figures of another key than the one that signs now are no evidence against that one: the ledger has not heard of the
+    // change (a schedule that only the quorum for states named), or the state is the older of the two.
+    let of_its_key = match (&picture.state, figures.key) {
+        (Some(state), Some(key)) => key == state.effective_key,
+        _ => true,
+    };
     let (fault, since) = fault::judge(
         config,
         &Evidence {
             figures: &figures,
-            caught_up,
+            caught_up: caught_up && of_its_key,
             enabled,
             in_force,
             node_up,
@@ -119,4 +125,51 @@ pub(super) fn take_probes(
     } else {
         picture.no_ready_standby_since.or(Some(now))
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::ProducerState;
+    use crate::keys::PublicKey;
+    use crate::watch::FaultClause;
+    use std::time::Duration;
+
+    #[test]
+    fn misses_of_another_key_than_the_effective_one_are_no_fault_of_it() {
+        let key = |n| PublicKey::from_bytes([n; 33]);
+        let config = FaultConfig {
+            consecutive_misses: 2,
+            consecutive_misses_node_healthy: 3,
+            allowed_misses: 5,
+            miss_window: Duration::from_secs(86_400),
+        };
+        for (effective, want) in [
+            (1, Fault::Yes(FaultClause::Consecutive)),
+            // By the producer's state the switch is in force; the ledger has not been told of the schedule.
+            (2, Fault::Unknown),
+        ] {
+            let mut picture = blank();
+            picture.state = Some(ProducerState {
+                registered_key: key(effective),
+                effective_key: key(effective),
+                enabled: true,
+                url: String::new(),
+                props: serde_json::Value::Null,
+                reported_missed: None,
+                last_block: None,
+                version: None,
+                feed_time: None,
+                unpaid_blocks: None,
+                coming: None,
+            });
+            let figures = Figures {
+                key: Some(key(1)),
+                consecutive: 4,
+                ..Figures::default()
+            };
+            take_figures(&mut picture, figures, true, &config);
+            assert_eq!(picture.fault, want, "{effective}");
+        }
+    }
 }

@@ -104,11 +104,11 @@ pub struct ProducerSnapshot {
     pub conflicting_blocks: u64,
 }
 
-/// The other producers since a run of misses began, each by its newest slot since then (of the last two rounds): one
-/// voice each, so that no order of a small schedule makes a few of them look like many.
+/// The other producers since a run of misses began, each by its newest slot since then (of the last two rounds; on
+/// chains with turns by its newest turn, of which one block is enough): one voice each, so that no order of a small schedule makes a few of them look like many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OthersSince {
-    /// Of those, how many filled it.
+    /// Of those, how many produced in it.
     pub producing: u32,
     /// Others that had a slot since; never 0.
     pub of: u32,

@@ -1,72 +1,13 @@
 //! One endpoint after another shows every fault we know: no false switch, no missed switch, and the fault is visible.
 
+mod chains;
+mod common;
+
+use slotkeeper::chain::Protocol;
 use slotkeeper::devnet::Fault;
 
+use self::common::{Case, all, cases, decided, until_reason, until_visible};
 use crate::rig::{ALICE, Rig, RigConfig, series};
-
-/// A fault by name, and what must show it: the name of the metric and the test its value must pass.
-struct Case {
-    name: &'static str,
-    fault: Fault,
-    shows: fn(&str, &str) -> bool,
-}
-
-fn down(page: &str, label: &str) -> bool {
-    series(page, "slotkeeper_rpc_up", &[label]) == Some(0.0)
-}
-
-fn behind(page: &str, label: &str) -> bool {
-    series(page, "slotkeeper_rpc_head_lag_blocks", &[label]).is_some_and(|lag| lag >= 2.0)
-        || down(page, label)
-}
-
-fn wrong_chain(page: &str, label: &str) -> bool {
-    series(page, "slotkeeper_rpc_chain_id_match", &[label]) == Some(0.0)
-}
-
-/// A dip of the node's own counter is no fault of the transport: it must not show as one, and must cost nothing.
-fn nothing(page: &str, label: &str) -> bool {
-    series(page, "slotkeeper_rpc_up", &[label]) == Some(1.0)
-}
-
-fn cases() -> Vec<Case> {
-    let case = |name, fault, shows| Case { name, fault, shows };
-    vec![
-        case("refused", Fault::Refused, down),
-        case("black hole", Fault::BlackHole, down),
-        case("slow drip", Fault::SlowDrip { byte_ms: 20 }, down),
-        case("tls failure", Fault::TlsFailure, down),
-        case(
-            "429",
-            Fault::HttpStatus {
-                status: 429,
-                retry_after: Some(1),
-            },
-            down,
-        ),
-        case(
-            "503",
-            Fault::HttpStatus {
-                status: 503,
-                retry_after: None,
-            },
-            down,
-        ),
-        case("html", Fault::Html, down),
-        case("truncated json", Fault::TruncatedJson, down),
-        case("huge body", Fault::HugeBody { bytes: 100_000_000 }, down),
-        case("wrong chain id", Fault::WrongChainId, wrong_chain),
-        case("stale head", Fault::StaleHead { blocks: 20 }, behind),
-        case("frozen head", Fault::FrozenHead, behind),
-        case("minority fork", Fault::MinorityFork { back: 1 }, behind),
-        case("counter dip", Fault::TotalMissedDip { by: 5 }, nothing),
-        case(
-            "redirect to https",
-            Fault::RedirectHttps { status: 301 },
-            down,
-        ),
-    ]
-}
 
 /// Slots of alice that must pass under a fault without a switch.
 const QUIET_SLOTS: usize = 4;
@@ -120,54 +61,9 @@ async fn story(case: &Case, config: RigConfig, faulty: usize) {
     rig.stop().await;
 }
 
-/// Most faults show at once; another chain id is asked for only every so often.
-async fn until_visible(case: &Case, rig: &Rig, label: &str) {
-    let watch = slotkeeper::clock::Stopwatch::start();
-    loop {
-        let page = rig.metrics().await;
-        if (case.shows)(&page, label) {
-            return;
-        }
-        assert!(
-            watch.elapsed() < crate::rig::PATIENCE,
-            "{}: never visible for {label}:\n{}",
-            case.name,
-            rpc_lines(&page)
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-}
-
-fn rpc_lines(page: &str) -> String {
-    page.lines()
-        .filter(|l| l.starts_with("slotkeeper_rpc_") && !l.contains("_bucket"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// At most this many stories at once: two cores.
-const AT_ONCE: usize = 5;
-
-async fn all(stories: Vec<impl Future<Output = ()> + Send + 'static>) {
-    let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-    let mut running = tokio::task::JoinSet::new();
-    for story in stories {
-        let permits = permits.clone();
-        running.spawn(async move {
-            let _permit = permits.acquire_owned().await.expect("open");
-            story.await;
-        });
-    }
-    while let Some(ended) = running.join_next().await {
-        if let Err(error) = ended {
-            std::panic::resume_unwind(error.into_panic());
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_endpoints_any_one_faulty() {
-    let stories = cases()
+    let stories = cases(Protocol::Hive)
         .into_iter()
         .enumerate()
         .map(|(i, case)| async move {
@@ -191,7 +87,7 @@ async fn three_endpoints_any_one_faulty() {
 /// its own endpoint dies with it, so that nothing is left unless the faulty one still answers truthfully.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_endpoints_one_of_them_the_primarys_own() {
-    let stories = cases()
+    let stories = cases(Protocol::Hive)
         .into_iter()
         .enumerate()
         .map(|(i, case)| async move {
@@ -233,7 +129,7 @@ async fn two_endpoints_one_of_them_the_primarys_own() {
 /// the others miss as many.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_endpoint_never_switches_on_a_fault() {
-    let stories = cases()
+    let stories = cases(Protocol::Hive)
         .into_iter()
         .enumerate()
         .filter(|(_, case)| case.name != "counter dip")
@@ -292,40 +188,6 @@ async fn one_endpoint_never_switches_on_a_fault() {
     all(stories).await;
 }
 
-/// Waits for a decision of this reason, whoever asked.
-async fn until_reason(rig: &Rig, reason: &str) {
-    let watch = slotkeeper::clock::Stopwatch::start();
-    loop {
-        let answer = rig.get("/api/v1/decisions").await;
-        let decisions = answer["decisions"].as_array();
-        if decisions.is_some_and(|all| all.iter().any(|one| one["reason"] == reason)) {
-            return;
-        }
-        assert!(
-            watch.elapsed() < crate::rig::PATIENCE,
-            "never {reason}: {answer}"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-}
-
-/// The newest decision of a request, once there is one.
-async fn decided(rig: &Rig, request_id: &str) -> serde_json::Value {
-    let path = format!("/api/v1/decisions?request_id={request_id}");
-    let watch = slotkeeper::clock::Stopwatch::start();
-    loop {
-        let answer = rig.get(&path).await;
-        if let Some(newest) = answer["decisions"].get(0) {
-            return newest.clone();
-        }
-        assert!(
-            watch.elapsed() < crate::rig::PATIENCE,
-            "{request_id}: not decided"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-}
-
 /// Two of three faulty: no switch, `no_quorum` journaled and counted, not able; both back: switched.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_faulty_majority_waits_and_says_so() {
@@ -337,7 +199,7 @@ async fn a_faulty_majority_waits_and_says_so() {
         "frozen head",
         "html",
     ];
-    let stories = cases()
+    let stories = cases(Protocol::Hive)
         .into_iter()
         .enumerate()
         .filter(|(_, case)| chosen.contains(&case.name))

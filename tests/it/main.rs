@@ -17,6 +17,7 @@ mod faults;
 mod fixtures;
 mod guard;
 mod key_files;
+mod made_up_fork;
 mod never;
 mod node_answers;
 mod nodeos;

@@ -148,7 +148,7 @@ impl Recording {
         quorum: usize,
         restart_every: Option<usize>,
     ) -> (Ledger, Vec<Tick>) {
-        let chain = chain::open(self.spec.clone()).unwrap();
+        let chain = chain::open(self.spec.clone());
         let rules = LedgerRules {
             interval: 3_000,
             turn: 1,

@@ -74,7 +74,7 @@ fn replay(
     quorum: usize,
     restart_every: Option<usize>,
 ) -> (Ledger, Vec<Seconds>) {
-    let chain = chain::open(recording.spec.clone()).unwrap();
+    let chain = chain::open(recording.spec.clone());
     assert_eq!(u64::from(chain.turn()), TURN);
     let watched = recording.watched();
     let rules = LedgerRules {

@@ -11,7 +11,7 @@ use slotkeeper::chain::Protocol;
 use slotkeeper::clock::Stopwatch;
 use slotkeeper::devnet::antelope::{AntelopeConfig, failover_key};
 use slotkeeper::devnet::chain::{active_key, node_key};
-use slotkeeper::devnet::{Devnet, DevnetConfig, Truth};
+use slotkeeper::devnet::{Devnet, DevnetConfig, Identity, Truth};
 use slotkeeper::keys::Signer;
 
 /// The kept witness.
@@ -30,6 +30,8 @@ pub(crate) struct RigConfig {
     pub(crate) others: usize,
     /// Names of devnet endpoints to use as RPC: `full1`…`full3`, `A`, `B`.
     pub(crate) endpoints: Vec<&'static str>,
+    /// The endpoints as `ws://` (BitShares).
+    pub(crate) websockets: bool,
     /// `quorum:` of the chain; `None` leaves it out.
     pub(crate) quorum: Option<usize>,
     /// Nodes of alice, first one registered.
@@ -51,6 +53,8 @@ pub(crate) struct RigConfig {
     pub(crate) seed: u64,
     /// Antelope: how a new key gets into force.
     pub(crate) antelope: AntelopeConfig,
+    /// Other names than those of the test nets.
+    pub(crate) identity: Option<Identity>,
     /// Ports of web and control; 0 = any (then only the in-process `App` knows them).
     pub(crate) ports: (u16, u16),
 }
@@ -63,6 +67,7 @@ impl Default for RigConfig {
             poll_ms: None,
             others: 4,
             endpoints: vec!["full1", "full2", "full3"],
+            websockets: false,
             quorum: None,
             nodes: vec!["A", "B"],
             probed: true,
@@ -78,6 +83,7 @@ impl Default for RigConfig {
                 irreversible_lag: Some(8),
                 ..AntelopeConfig::default()
             },
+            identity: None,
             ports: (0, 0),
         }
     }
@@ -108,6 +114,7 @@ impl Rig {
             seed: config.seed,
             nodes: config.nodes.iter().map(|n| (*n).to_owned()).collect(),
             antelope: config.antelope.clone(),
+            identity: config.identity.clone(),
             ..DevnetConfig::default()
         })
         .await
@@ -192,6 +199,11 @@ impl Rig {
             .iter()
             .map(|name| {
                 let url = self.devnet.endpoint_of(name).expect("endpoint").url();
+                let url = if c.websockets {
+                    url.replacen("http", "ws", 1)
+                } else {
+                    url
+                };
                 format!("      - {{url: \"{url}\", provider: \"{name}\"}}\n")
             })
             .collect();
@@ -234,10 +246,14 @@ impl Rig {
             (false, true) => active.to_owned(),
             (false, false) => signing + active,
         };
-        let constants = if antelope {
-            ""
-        } else {
-            "    address_prefix: TST\n    core_symbol: TESTS\n"
+        let constants = match &c.identity {
+            Some(names) if antelope => format!("    core_symbol: {}\n", names.symbol),
+            Some(names) => format!(
+                "    address_prefix: {}\n    core_symbol: {}\n",
+                names.prefix, names.symbol
+            ),
+            None if antelope => String::new(),
+            None => "    address_prefix: TST\n    core_symbol: TESTS\n".to_owned(),
         };
         format!(
             "web: {{listen: \"127.0.0.1:{}\"}}\n\
@@ -285,8 +301,9 @@ impl Rig {
         while !what(self) {
             assert!(
                 watch.elapsed() < PATIENCE,
-                "never happened: {name}; status {}",
-                self.get("/api/v1/status").await
+                "never happened: {name}; status {}; the last decision {}",
+                self.get("/api/v1/status").await,
+                self.get("/api/v1/decisions").await["decisions"][0]
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

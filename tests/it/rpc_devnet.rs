@@ -52,7 +52,7 @@ impl Watch {
             endpoints: endpoints.collect(),
             watch_all: false,
         };
-        let pool = Pool::new(chain::open(spec).unwrap(), &config).unwrap();
+        let pool = Pool::new(chain::open(spec), &config).unwrap();
         Self {
             pool,
             ids: BTreeMap::new(),

@@ -172,7 +172,7 @@ impl Net {
                 .collect(),
             watch_all: false,
         };
-        let pool = Pool::new(chain::open(spec).unwrap(), &config).unwrap();
+        let pool = Pool::new(chain::open(spec), &config).unwrap();
         Self {
             servers,
             moods,

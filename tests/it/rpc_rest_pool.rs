@@ -169,7 +169,7 @@ impl Net {
             endpoints: servers.iter().enumerate().map(one).collect(),
             watch_all: false,
         };
-        let pool = Pool::new(chain::open(spec).unwrap(), &config).unwrap();
+        let pool = Pool::new(chain::open(spec), &config).unwrap();
         Self {
             moods,
             pool,

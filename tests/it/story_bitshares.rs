@@ -2,6 +2,7 @@
 //! compare-and-swap, the active key alone.
 
 use slotkeeper::chain::Protocol;
+use slotkeeper::devnet::Fault;
 
 use crate::operator::there_and_back;
 use crate::rig::{Rig, RigConfig};
@@ -14,13 +15,31 @@ async fn switchover_and_back_on_bitshares() {
 /// A crash makes exactly one switch; it names the key alone, so the url stands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_on_bitshares_makes_one_switch() {
+    crash_and_switch(206, false).await;
+}
+
+/// The same with websockets for the surveys and the broadcast, also after a connection was cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_makes_one_switch_over_websockets() {
+    crash_and_switch(207, true).await;
+}
+
+async fn crash_and_switch(seed: u64, websockets: bool) {
     let rig = Rig::start(RigConfig {
         protocol: Protocol::BitShares,
-        seed: 206,
+        seed,
+        websockets,
         ..RigConfig::default()
     })
     .await;
     rig.until_able().await;
+    if websockets {
+        let first = rig.devnet.endpoint_of("full1").expect("endpoint");
+        first.set_fault(Fault::LostReply);
+        rig.slots_of_alice(1).await;
+        first.clear_fault();
+        rig.until_able().await;
+    }
     let before = rig.properties();
     let b = rig.key("B");
     rig.devnet.crash_node("A").expect("node");

@@ -124,7 +124,7 @@ impl House {
 
     fn run(&self) -> Running {
         let configured = &self.config.chains[0];
-        let chain = chain::open(configured.spec.clone()).unwrap();
+        let chain = chain::open(configured.spec.clone());
         let pool = Pool::new(Arc::clone(&chain), configured).unwrap();
         let store: Arc<dyn LedgerStore> = Arc::clone(&self.store) as _;
         let watcher = Watcher::new(chain, pool, &self.config, "steem", store).unwrap();

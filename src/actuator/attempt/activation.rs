@@ -93,6 +93,48 @@ fn a_third_key_registered_meanwhile_ends_it_as_a_switch_that_was_changed_again()
     assert!(a.effective_time.is_some(), "it spends budget and rests");
 }
 
+/// The key before is registered again: a person went back, or a fork did.
+fn back(n: u64) -> Sighting {
+    said(n, 1, Outcome::Unknown)
+}
+
+#[test]
+fn who_goes_back_by_hand_while_it_waits_is_not_fought() {
+    // Final at 85: whatever shows the old key afterwards is no fork.
+    let mut a = attempt(false);
+    a.note_answers(71_000, &[Answer::Taken]);
+    for n in 75..95 {
+        a.advance(&waits(n, None));
+    }
+    let next = a.advance(&back(95));
+    assert!(!next.resend, "it would undo what a person did");
+    assert_eq!((a.stage, a.open), (Stage::Irreversible, true));
+    assert_eq!(a.effective_time, Some(95_000), "it rests and spends budget");
+    assert!(!a.advance(&back(96)).resend);
+    a.advance(&back(101));
+    assert!(!a.open, "its expiry has passed");
+}
+
+#[test]
+fn who_goes_back_by_hand_before_it_is_final_is_not_fought_either() {
+    // A person or a fork: nobody can tell. The same bytes may go out again, new ones may not.
+    let mut a = attempt(false);
+    a.note_answers(71_000, &[Answer::Taken]);
+    a.advance(&waits(75, None));
+    assert!(a.advance(&back(76)).resend);
+    for n in 77..111 {
+        a.advance(&back(n));
+        assert_eq!((a.stage, a.open), (Stage::Sent, true), "{n}");
+    }
+    a.advance(&back(111));
+    assert_eq!((a.stage, a.open), (Stage::Irreversible, false));
+    assert_eq!(
+        a.effective_time,
+        Some(111_000),
+        "it rests and spends budget"
+    );
+}
+
 #[test]
 fn a_producer_that_is_in_no_schedule_is_in_force_when_registered() {
     // The adapter names the registered key as the effective one then.

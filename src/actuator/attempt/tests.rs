@@ -37,6 +37,7 @@ pub(super) fn attempt(swaps: bool) -> Attempt {
         included_at: None,
         block: None,
         registered_block: None,
+        registered_for_good: false,
         proposed_at: None,
         pending_at: None,
         effective_at: None,

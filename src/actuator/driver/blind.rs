@@ -9,6 +9,8 @@ use crate::watch::Snapshot;
 const MAX_SKEW: Millis = 5_000;
 /// Blocks that the ledger, or a schedule that was due, may be behind before that counts: a backlog of a few ticks.
 const BEHIND: u64 = 20;
+/// Where slots are judged by turns, so many turns more: the one under way, and the margin after the one before.
+const TURNS_BEHIND: u64 = 2;
 
 /// Why a fault of `producer` would go unseen or unanswered, if it would.
 pub(super) fn blind(
@@ -16,6 +18,7 @@ pub(super) fn blind(
     view: &View,
     producer: &str,
     interval: Millis,
+    turn: u32,
     now: Millis,
 ) -> Option<String> {
     let patience = interval.saturating_mul(10).max(15_000);
@@ -40,14 +43,18 @@ pub(super) fn blind(
                 .into(),
         );
     }
+    let allowed = match u64::from(turn) {
+        0 | 1 => BEHIND,
+        turn => BEHIND.saturating_add(turn.saturating_mul(TURNS_BEHIND)),
+    };
     let behind = view.head.num.saturating_sub(snapshot.slots.judged);
-    if behind > BEHIND {
+    if behind > allowed {
         return Some(format!(
             "the slot ledger is {behind} blocks behind the head: misses are not seen yet"
         ));
     }
     let until = snapshot.slots.schedule_until;
-    if until.is_none_or(|until| until.saturating_add(BEHIND) < view.head.num) {
+    if until.is_none_or(|until| until.saturating_add(allowed) < view.head.num) {
         return Some(
             "the schedule of this round could not be read: misses cannot be charged to anybody"
                 .into(),
@@ -130,11 +137,21 @@ mod tests {
         for (want, spoil) in cases {
             let (mut snapshot, mut view) = (snapshot(), view());
             spoil(&mut snapshot, &mut view);
-            let said = blind(&snapshot, &view, "alice", 3_000, NOW).unwrap_or_default();
+            let said = blind(&snapshot, &view, "alice", 3_000, 1, NOW).unwrap_or_default();
             assert!(
                 said.contains(want) && said.is_empty() == want.is_empty(),
                 "{want:?}: {said}"
             );
         }
+    }
+    #[test]
+    fn where_slots_are_judged_by_turns_the_ledger_may_trail_by_turns() {
+        let said = |judged: u64| {
+            let mut snapshot = snapshot();
+            snapshot.slots.judged = judged;
+            blind(&snapshot, &view(), "alice", 500, 12, NOW)
+        };
+        assert_eq!(said(1_000 - 17 - 20), None, "a turn, its margin, a backlog");
+        assert!(said(1_000 - 45).is_some());
     }
 }

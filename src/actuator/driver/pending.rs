@@ -153,6 +153,7 @@ impl Driver {
             included_at: None,
             block: None,
             registered_block: None,
+            registered_for_good: false,
             proposed_at: None,
             pending_at: None,
             effective_at: None,

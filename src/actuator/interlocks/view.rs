@@ -60,7 +60,7 @@ pub(super) fn low_participation(f: &Facts, _: &Choice) -> Said {
         let since = f.others_since_run.map(|others| {
             let share = others.share();
             let text = format!(
-                "since the first miss {} of {} other producers filled their newest slot ({:.0} %)",
+                "since the first miss {} of {} other producers produced when it was last their turn ({:.0} %)",
                 others.producing,
                 others.of,
                 share * 100.0

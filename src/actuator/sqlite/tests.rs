@@ -48,6 +48,7 @@ fn attempt(id: &str, producer: &str, open: bool) -> Attempt {
         effective_time: None,
         effective_block: None,
         registered_block: None,
+        registered_for_good: false,
         proposed_at: None,
         pending_at: None,
         ended_at: None,

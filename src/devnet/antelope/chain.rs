@@ -82,9 +82,12 @@ impl Chain {
         };
         let first = ScheduleRecord::genesis(&state);
         Ok(Chain {
+            chain_id: config
+                .identity
+                .as_ref()
+                .map_or_else(super::chain_id, |names| names.chain_id),
             config,
             rules,
-            chain_id: super::chain_id(),
             nodes,
             branches: BTreeMap::from([(0, Branch::from_genesis(state))]),
             next_slot,
@@ -96,6 +99,11 @@ impl Chain {
             partial: HashMap::new(),
             handover: None,
         })
+    }
+
+    /// The chain's id.
+    pub fn chain_id(&self) -> [u8; 32] {
+        self.chain_id
     }
 
     pub(super) fn slot_ms(&self, slot: u64) -> u64 {

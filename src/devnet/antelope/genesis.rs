@@ -12,6 +12,7 @@ use super::schedule::Finality;
 use super::state::{FinalizerKeys, Policy, Producer, Schedule, State};
 use super::transaction::SigningAuthority;
 use crate::devnet::chain::{active_key, node_key};
+use crate::devnet::identity::Identity;
 use crate::devnet::nodes::Node;
 use crate::keys::{SecretKey, Signer};
 
@@ -57,6 +58,8 @@ pub struct ChainConfig {
     pub idle: usize,
     /// What only this family has.
     pub antelope: AntelopeConfig,
+    /// Another chain id than the usual one.
+    pub identity: Option<Identity>,
 }
 
 /// The secret of the permission `failover` of a test account: linked to the actions of a failover, and nothing else.

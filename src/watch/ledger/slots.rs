@@ -201,30 +201,34 @@ impl Outcomes {
         Some(shares)
     }
 
-    /// The others by their newest slot after `since`, within the last two rounds of `round` slots: what was produced
-    /// before a fork, or before an outage of everybody, says nothing about now. Slots without an owner are left out:
-    /// they may be the producer's own. `None` when no other had a slot.
+    /// The others by their newest turn (of `turn` slots, one on most chains) after `since`, within the last two rounds of
+    /// `round` slots: what was produced before a fork, or before an outage of everybody, says nothing about now. One
+    /// block in a turn is enough: the last ones of a turn may well be lost at the hand-over, time and again. Slots without
+    /// an owner are left out: they may be the producer's own. `None` when no other had a slot.
     pub(super) fn others_since(
         &self,
         since: u64,
         producer: &str,
         round: usize,
+        turn: u32,
     ) -> Option<OthersSince> {
-        let mut newest: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut newest: BTreeMap<&str, (Option<u64>, bool)> = BTreeMap::new();
         for outcome in self.0.iter().rev().take(round.saturating_mul(2)) {
             if outcome.slot <= since {
                 break;
             }
             match outcome.producer.as_deref() {
                 Some(name) if name != producer => {
-                    newest.entry(name).or_insert(outcome.produced);
+                    let of = outcome.slot.checked_div(u64::from(turn));
+                    let (its, filled) = newest.entry(name).or_insert((of, false));
+                    *filled |= *its == of && outcome.produced;
                 }
                 _ => {}
             }
         }
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         (!newest.is_empty()).then(|| OthersSince {
-            producing: count(newest.values().filter(|filled| **filled).count()),
+            producing: count(newest.values().filter(|(_, filled)| *filled).count()),
             of: count(newest.len()),
         })
     }

@@ -81,6 +81,35 @@ fn a_turn_counts_when_it_is_over_by_the_margin_and_whole() {
     }
 }
 
+/// The last blocks of every turn are lost at the hand-over: the others still produce, and p1 fails alone.
+#[test]
+fn blocks_lost_at_every_hand_over_are_no_trouble_of_the_whole_network() {
+    for leap in [true, false] {
+        let mut story = Story::new(leap);
+        let mut seen = false;
+        for _ in 0..36 * 4 {
+            let lost = (story.sim.slot + 1) % 12 >= 10;
+            let next = story.sim.next_owner().to_owned();
+            story.slots(1, if lost { &next } else { "p1" });
+            if let Some(others) = story.ledger.figures("p1").others_since_run {
+                assert_eq!(others.producing, others.of);
+                seen |= others.of == 2;
+            }
+        }
+        assert!(seen);
+        // An empty turn of one of them tells all the same.
+        while story.sim.next_owner() != "p2" {
+            story.slots(1, "p1");
+        }
+        story.slots(12, "p2");
+        while story.sim.next_owner() != "p2" {
+            story.slots(1, "p1");
+        }
+        let others = story.ledger.figures("p1").others_since_run.unwrap();
+        assert_eq!((others.producing, others.of), (1, 2));
+    }
+}
+
 #[test]
 fn the_fault_of_the_old_key_ends_when_the_new_one_is_effective() {
     for leap in [true, false] {

@@ -399,7 +399,7 @@ impl Life {
         journal: Arc<dyn Journal>,
         alerts: Arc<dyn AlertSource>,
     ) -> Self {
-        let chain: Arc<dyn Chain> = chain::open(config.chains[0].spec.clone()).unwrap();
+        let chain: Arc<dyn Chain> = chain::open(config.chains[0].spec.clone());
         let signers: Vec<Arc<dyn Signer>> = (1..=3)
             .map(|n| Arc::new(secret(n)) as Arc<dyn Signer>)
             .collect();

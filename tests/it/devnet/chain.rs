@@ -18,6 +18,7 @@ fn config(seed: u64, others: usize) -> ChainConfig {
         others,
         idle: 0,
         total_missed: 0,
+        identity: None,
     }
 }
 
