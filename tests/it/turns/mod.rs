@@ -5,13 +5,15 @@
 //! names the seed.
 
 mod check;
+mod plan;
 mod world;
 
 use slotkeeper::chain::Protocol;
 use slotkeeper::devnet::antelope::Finality;
 
 use check::Found;
-use world::{Plan, World};
+use plan::Plan;
+use world::World;
 
 fn play(plan: Plan) -> Found {
     let turns = plan.turns;
@@ -75,6 +77,11 @@ fn a_thousand_turns_on_blurt() {
 #[test]
 fn a_thousand_turns_on_golos() {
     everything_is_known(Plan::of(Protocol::Golos, 4));
+}
+
+#[test]
+fn a_thousand_turns_on_bitshares() {
+    everything_is_known(Plan::of(Protocol::BitShares, 5));
 }
 
 #[test]

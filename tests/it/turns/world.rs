@@ -15,60 +15,12 @@ use slotkeeper::rpc::agree::{Rules, agree};
 use slotkeeper::rpc::{EndpointError, EndpointReport, RpcOutcome};
 use slotkeeper::watch::{Ledger, LedgerRules};
 
+use super::plan::{Dice, Plan};
+
 pub(super) const ALICE: &str = "alice";
 const NODES: [&str; 2] = ["A", "B"];
 const ENDPOINTS: usize = 3;
 const START_MS: u64 = 1_750_000_000_000;
-
-/// One run.
-#[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) protocol: Protocol,
-    pub(super) seed: u64,
-    /// Turns of alice to play.
-    pub(super) turns: usize,
-    /// Whether nobody may answer for several rounds.
-    pub(super) silences: bool,
-    pub(super) finality: Finality,
-}
-
-impl Plan {
-    pub(super) fn of(protocol: Protocol, seed: u64) -> Self {
-        Self {
-            protocol,
-            seed,
-            turns: 1_000,
-            silences: false,
-            finality: Finality::Leap,
-        }
-    }
-
-    fn others(&self) -> usize {
-        match self.protocol {
-            Protocol::Antelope => 3,
-            // A round is 21 blocks however few are scheduled; with fewer its beginning would not be known.
-            Protocol::Golos => 20,
-            _ => 10,
-        }
-    }
-
-    fn interval_ms(&self) -> u64 {
-        if self.turn() > 1 { 500 } else { 3_000 }
-    }
-
-    /// Slots of one pass over the schedule.
-    pub(super) fn round(&self) -> u64 {
-        (self.others() as u64 + 1) * self.turn()
-    }
-
-    pub(super) fn turn(&self) -> u64 {
-        if self.protocol == Protocol::Antelope {
-            12
-        } else {
-            1
-        }
-    }
-}
 
 /// What is wrong with an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -512,19 +464,5 @@ impl World {
             seen.blocks.retain(|b| b.num >= oldest);
         }
         Ok(seen)
-    }
-}
-
-/// A small seeded generator (SplitMix64).
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n.max(1)
     }
 }
