@@ -43,6 +43,9 @@ impl Recall {
             .iter()
             .map(|one| one.head.num.saturating_add(one.slack))
             .max();
+        // Only what is settled is compared, and there the slack is bounded.
+        let slack = seen.iter().filter(|one| one.settled).map(|one| one.slack);
+        let ahead = ahead.saturating_add(slack.max().unwrap_or(0));
         let latest = view.head.num.saturating_add(ahead);
         let height = highest.map_or(latest, |num| num.min(latest));
         for (name, agreed) in &view.producers {
