@@ -1,7 +1,10 @@
-//! What one run plays, and the dice that decide it.
+//! What one run plays, the dice that decide it, and what is kept of it.
 
-use slotkeeper::chain::Protocol;
+use std::collections::BTreeMap;
+
+use slotkeeper::chain::{Protocol, Schedule};
 use slotkeeper::devnet::antelope::Finality;
+use slotkeeper::keys::PublicKey;
 
 /// One run.
 #[derive(Debug, Clone)]
@@ -51,6 +54,26 @@ impl Plan {
             1
         }
     }
+}
+
+/// What comes and goes with the saved rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    pub(super) rows: BTreeMap<String, String>,
+    /// The misses told, by slot.
+    pub(super) misses: BTreeMap<u64, (String, Option<PublicKey>)>,
+    /// Schedules that agreed views named.
+    pub(super) read: Vec<Schedule>,
+}
+
+/// Counts of what was done to the exporter.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Done {
+    pub(super) ticks: usize,
+    pub(super) blind: usize,
+    pub(super) restarts: usize,
+    pub(super) kills: usize,
+    pub(super) reorgs: usize,
 }
 
 /// A small seeded generator (SplitMix64).

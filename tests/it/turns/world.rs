@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use slotkeeper::chain::{self, Chain, ChainSpec, Memory, Protocol, Schedule};
+use slotkeeper::chain::{self, Chain, ChainSpec, Memory, Protocol};
 use slotkeeper::clock::Millis;
-use slotkeeper::devnet::antelope::{AntelopeConfig, Finality, HandoverFork};
+use slotkeeper::devnet::antelope::{AntelopeConfig, HandoverFork};
 use slotkeeper::devnet::chain::{SlotRecord, ViewSpec, node_key};
 use slotkeeper::devnet::nodes::NodeState;
 use slotkeeper::devnet::{DevnetConfig, Stepped};
-use slotkeeper::keys::{PublicKey, Signer};
+use slotkeeper::keys::Signer;
 use slotkeeper::rpc::agree::{Rules, agree};
 use slotkeeper::rpc::{EndpointError, EndpointReport, RpcOutcome};
 use slotkeeper::watch::{Ledger, LedgerRules};
 
-use super::plan::{Dice, Plan};
+use super::plan::{Dice, Done, Kept, Plan};
 
 pub(super) const ALICE: &str = "alice";
 const NODES: [&str; 2] = ["A", "B"];
@@ -30,26 +30,6 @@ enum Trouble {
     Fork(u32),
     /// It has only the newest blocks.
     Pruned,
-}
-
-/// What comes and goes with the saved rows.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Kept {
-    pub(super) rows: BTreeMap<String, String>,
-    /// The misses told, by slot.
-    pub(super) misses: BTreeMap<u64, (String, Option<PublicKey>)>,
-    /// Schedules that agreed views named.
-    pub(super) read: Vec<Schedule>,
-}
-
-/// Counts of what was done to the exporter.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Done {
-    pub(super) ticks: usize,
-    pub(super) blind: usize,
-    pub(super) restarts: usize,
-    pub(super) kills: usize,
-    pub(super) reorgs: usize,
 }
 
 pub(super) struct World {
@@ -112,8 +92,7 @@ impl World {
             address_prefix: devnet.prefix().to_owned(),
             core_symbol: symbol.to_owned(),
             block_interval: Millis::try_from(plan.interval_ms()).expect("small"),
-        })
-        .expect("a chain");
+        });
         let rules = LedgerRules {
             interval: chain.spec().block_interval,
             turn: chain.turn(),
