@@ -9,7 +9,6 @@ mod plan;
 mod world;
 
 use slotkeeper::chain::Protocol;
-use slotkeeper::devnet::antelope::Finality;
 
 use check::Found;
 use plan::Plan;
@@ -60,45 +59,8 @@ fn the_unknowable_is_never_guessed(plan: Plan) {
 }
 
 #[test]
-fn a_thousand_turns_on_steem() {
-    everything_is_known(Plan::of(Protocol::Steem, 1));
-}
-
-#[test]
 fn a_thousand_turns_on_hive() {
     everything_is_known(Plan::of(Protocol::Hive, 2));
-}
-
-#[test]
-fn a_thousand_turns_on_blurt() {
-    everything_is_known(Plan::of(Protocol::Blurt, 3));
-}
-
-#[test]
-fn a_thousand_turns_on_golos() {
-    everything_is_known(Plan::of(Protocol::Golos, 4));
-}
-
-#[test]
-fn a_thousand_turns_on_bitshares() {
-    everything_is_known(Plan::of(Protocol::BitShares, 5));
-}
-
-#[test]
-fn a_thousand_turns_on_antelope() {
-    everything_is_known(Plan::of(Protocol::Antelope, 6));
-}
-
-#[test]
-fn a_thousand_turns_on_savanna() {
-    // Headers tell no version there: a turn that a new key came into force in, unseen, stays open.
-    let plan = Plan {
-        finality: Finality::Savanna,
-        ..Plan::of(Protocol::Antelope, 7)
-    };
-    let found = play(plan);
-    assert!(found.turns >= 1_000 && found.ownerless == 0, "{found:?}");
-    assert!(found.missed > 50 && found.keys_missed > 1, "{found:?}");
 }
 
 #[test]
@@ -106,13 +68,5 @@ fn long_silences_on_hive() {
     the_unknowable_is_never_guessed(Plan {
         turns: 300,
         ..Plan::of(Protocol::Hive, 12)
-    });
-}
-
-#[test]
-fn long_silences_on_antelope() {
-    the_unknowable_is_never_guessed(Plan {
-        turns: 300,
-        ..Plan::of(Protocol::Antelope, 16)
     });
 }
