@@ -214,16 +214,7 @@ impl Chain for BitShares {
             &|block| node::key_changes(&self.spec, block, &names),
         )?;
         after.number_slots(&mut blocks, &self.spec, globals.as_ref());
-        let active_keys = if memory.authorities.is_empty() {
-            Default::default()
-        } else {
-            match answers.maybe("get_accounts")? {
-                Some(accounts) => read::active_keys(&self.spec, accounts)?
-                    .into_iter()
-                    .collect(),
-                None => Default::default(),
-            }
-        };
+        let active_keys = read::authorities(&self.spec, memory, &mut answers)?;
         let settled = before.block == after.block;
         Ok(Observation {
             chain_id,

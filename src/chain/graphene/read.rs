@@ -1,11 +1,14 @@
 //! Replies of Steem-family nodes → chain-neutral words. Pure; knows both the `condenser_api` and the `database_api`
 //! form of every object.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
+use super::answers::Answers;
 use super::fields::{as_integer, bad, block_id, field, integer, parse_time, text, time};
 use super::{BlockHeader, Dialect, Signatory};
-use crate::chain::{Block, BlockRef, ChainSpec, ProducerState, ReadError, Schedule};
+use crate::chain::{Block, BlockRef, ChainSpec, Memory, ProducerState, ReadError, Schedule};
 use crate::clock::Millis;
 use crate::keys::{PublicKey, Signature};
 
@@ -273,8 +276,24 @@ fn key_change(spec: &ChainSpec, op: &Value) -> Option<(String, PublicKey)> {
     Some((owner, key))
 }
 
+/// The active authorities that `memory` asks for, as the last of `answers`. Some nodes do not offer the call: what they say
+/// of the chain is no worse for that.
+pub(super) fn authorities(
+    spec: &ChainSpec,
+    memory: &Memory,
+    answers: &mut Answers<'_>,
+) -> Result<BTreeMap<String, Vec<PublicKey>>, ReadError> {
+    if memory.authorities.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    match answers.maybe("get_accounts")? {
+        Some(accounts) => Ok(active_keys(spec, accounts)?.into_iter().collect()),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
 /// Keys that alone reach the threshold of the account's active authority, from `get_accounts`.
-pub(super) fn active_keys(
+fn active_keys(
     spec: &ChainSpec,
     accounts: &Value,
 ) -> Result<Vec<(String, Vec<PublicKey>)>, ReadError> {

@@ -103,17 +103,7 @@ impl Chain for Steem {
             }
         }
         blocks.sort_by_key(|block| block.num);
-        let active_keys = if memory.authorities.is_empty() {
-            Default::default()
-        } else {
-            // Some nodes do not offer it: what they say of the chain is no worse for that.
-            match answers.maybe("get_accounts")? {
-                Some(accounts) => read::active_keys(&self.spec, accounts)?
-                    .into_iter()
-                    .collect(),
-                None => Default::default(),
-            }
-        };
+        let active_keys = read::authorities(&self.spec, memory, &mut answers)?;
         let settled = before.block == after.block;
         Ok(Observation {
             chain_id,
