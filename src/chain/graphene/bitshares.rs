@@ -41,6 +41,12 @@ struct Asked<'a> {
     by_name: Vec<&'a str>,
 }
 
+/// Whether to ask for the names behind ids. Until a quorum has named them alike, every time: what is read without them
+/// goes by its id.
+fn wants_names(memory: &Memory) -> bool {
+    memory.identity || memory.aliases.is_empty()
+}
+
 impl BitShares {
     /// The chain that `spec` describes.
     #[must_use]
@@ -127,6 +133,8 @@ impl Chain for BitShares {
         let mut calls = Vec::with_capacity(memory.blocks.len() + memory.producers.len() + 8);
         if memory.identity {
             calls.push(call("get_chain_id", json!([])));
+        }
+        if wants_names(memory) {
             calls.push(call("lookup_witness_accounts", json!(["", LOOKUP])));
         }
         calls.push(head_call());
@@ -156,13 +164,15 @@ impl Chain for BitShares {
 
     fn read(&self, memory: &Memory, replies: &[Reply]) -> Result<Observation, ReadError> {
         let mut answers = Answers::new(replies);
-        let (chain_id, aliases) = if memory.identity {
-            let id = node::chain_id(answers.value("get_chain_id")?)?;
+        let mut chain_id = None;
+        if memory.identity {
+            chain_id = Some(node::chain_id(answers.value("get_chain_id")?)?);
+        }
+        let mut aliases = None;
+        if wants_names(memory) {
             let names = answers.maybe("lookup_witness_accounts")?;
-            (Some(id), names.map(node::aliases).transpose()?)
-        } else {
-            (None, None)
-        };
+            aliases = names.map(node::aliases).transpose()?;
+        }
         let before = Head::read(answers.value("get_dynamic_global_properties")?)?;
         let found = self.producers(&Asked::of(memory), &mut answers)?;
         let objects = node::list(answers.value("get_objects")?, "get_objects")?;

@@ -44,7 +44,6 @@ pub(super) struct World {
     pub(super) head_slot: u64,
     /// Slots as forks had them that were left later.
     pub(super) undone: BTreeMap<u64, Vec<SlotRecord>>,
-    saved: Kept,
     chain: Arc<dyn Chain>,
     rules: LedgerRules,
     agreement: Rules,
@@ -112,7 +111,6 @@ impl World {
         Self {
             ledger: Ledger::new(rules.clone()),
             kept: Kept::default(),
-            saved: Kept::default(),
             done: Done::default(),
             anchor: None,
             head_slot: 0,
@@ -315,7 +313,9 @@ impl World {
         }
         if !self.quiet && self.dice.below(60) == 0 {
             // Killed after a tick that was not saved.
+            let saved = self.kept.clone();
             self.tick_unsaved();
+            self.kept = saved;
             self.done.kills += 1;
             self.restart();
             return;
@@ -328,7 +328,6 @@ impl World {
 
     fn restart(&mut self) {
         self.done.restarts += 1;
-        self.kept = self.saved.clone();
         let rows: Vec<(String, String)> = self.kept.rows.clone().into_iter().collect();
         self.ledger = Ledger::restore(self.rules.clone(), &rows).expect("its own rows");
         self.viewed = false;
@@ -347,7 +346,6 @@ impl World {
             }
         }
         self.ledger.saved(&dirty);
-        self.saved.clone_from(&self.kept);
     }
 
     fn tick_unsaved(&mut self) {
