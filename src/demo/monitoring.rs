@@ -11,8 +11,24 @@ use tokio::process::{Child, Command};
 use crate::clock::Stopwatch;
 
 const PROMETHEUS_YML: &str = include_str!("../../deploy/prometheus/prometheus.yml");
-const RULES_YML: &str = include_str!("../../deploy/prometheus/rules/slotkeeper.yml");
 const ALERTMANAGER_YML: &str = include_str!("../../deploy/alertmanager/alertmanager.yml");
+
+/// The rule files, by name.
+macro_rules! rule_files {
+    ($($name:literal),*) => {
+        &[$(($name, include_str!(concat!("../../deploy/prometheus/rules/", $name)))),*]
+    };
+}
+
+const RULE_FILES: &[(&str, &str)] = rule_files![
+    "act.yml",
+    "chain.yml",
+    "monitor.yml",
+    "production.yml",
+    "rpc.yml",
+    "stack.yml",
+    "standby.yml"
+];
 
 /// How long either may take to say that it is ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -92,7 +108,9 @@ impl Monitoring {
         let dir = directory.path();
         std::fs::create_dir(dir.join("rules"))?;
         std::fs::write(dir.join("prometheus.yml"), here(PROMETHEUS_YML))?;
-        std::fs::write(dir.join("rules/slotkeeper.yml"), RULES_YML)?;
+        for (name, text) in RULE_FILES {
+            std::fs::write(dir.join("rules").join(name), text)?;
+        }
         let alertmanager_yml = with_token_file(&here(ALERTMANAGER_YML), &monitored.token_file);
         std::fs::write(dir.join("alertmanager.yml"), alertmanager_yml)?;
 
