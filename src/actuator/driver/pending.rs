@@ -159,6 +159,7 @@ impl Driver {
             effective_at: None,
             effective_time: None,
             effective_block: None,
+            overtaken_by: None,
             ended_at: None,
             note: None,
         };
