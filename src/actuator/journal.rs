@@ -156,7 +156,7 @@ pub enum Entry {
     /// Appends a decision; the attempt is named by its id.
     Decision {
         /// What was decided; `attempt` is ignored here.
-        record: DecisionRecord,
+        record: Box<DecisionRecord>,
         /// The attempt it starts.
         attempt_id: Option<String>,
     },

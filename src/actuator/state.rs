@@ -36,7 +36,7 @@ pub struct ActuatorSnapshot {
     pub producers: BTreeMap<(String, String), ProducerStanding>,
     /// `actuator_decisions_total` by (chain, producer, action, verdict, reason).
     pub decisions: BTreeMap<(String, String, Action, Verdict, Reason), u64>,
-    /// `actuator_switches_total` by (chain, producer, outcome); see [`OUTCOMES`].
+    /// `actuator_switches_total` by (chain, producer, outcome); every outcome from the start.
     pub switches: BTreeMap<(String, String, &'static str), u64>,
     /// `actuator_stage_duration_seconds` by (chain, stage); bounds in [`super::STAGE_BUCKETS`].
     pub stages: BTreeMap<(String, &'static str), Durations>,

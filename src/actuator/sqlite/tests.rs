@@ -150,7 +150,7 @@ async fn everything_written_is_there_after_reopening() {
             Entry::Request(r.clone(), RequestStatus::Acting),
             Entry::Attempt(Box::new(a.clone())),
             Entry::Decision {
-                record,
+                record: Box::new(record),
                 attempt_id: Some("a-1".into()),
             },
             Entry::Arm(arm.clone()),
