@@ -274,8 +274,13 @@ impl Seen {
                 let key = format!("{} {}", call.method, call.params);
                 let first = self.first.get(&key).filter(|_| asked.insert(key.clone()));
                 let Some(body) = first.or_else(|| self.newest.get(&key)) else {
-                    // What the observer never asked for: blocks, and on BitShares what a switch will cost.
-                    if key.contains("get_required_fees") || key.contains("get_global_properties") {
+                    // What the observer never asked for: blocks, and on BitShares names and what a switch will cost.
+                    let unasked = [
+                        "get_required_fees",
+                        "get_global_properties",
+                        "lookup_witness_accounts",
+                    ];
+                    if unasked.iter().any(|method| key.contains(method)) {
                         return Err(RpcFault {
                             code: -32601,
                             message: "not recorded".to_owned(),
