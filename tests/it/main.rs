@@ -28,7 +28,6 @@ mod permission_antelope;
 mod pipeline;
 mod quorum_lost;
 mod recordings;
-mod recordings_nodeos;
 mod rig;
 mod rpc_devnet;
 mod rpc_endpoint;
