@@ -1,5 +1,6 @@
 //! The actuator on a chain in memory: one switch, whatever is lost, repeated or killed in between.
 
+mod disk;
 mod twice;
 mod world;
 
