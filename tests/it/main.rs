@@ -3,6 +3,7 @@
 
 mod actuator;
 mod bad_input;
+mod canned;
 mod captures;
 mod captures_antelope;
 mod captures_bitshares;
