@@ -14,6 +14,7 @@ mod demo;
 mod deploy;
 mod devnet;
 mod devnet_antelope;
+mod drafts;
 mod faults;
 mod fixtures;
 mod guard;
