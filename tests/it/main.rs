@@ -33,6 +33,7 @@ mod recordings;
 mod rig;
 mod rpc_devnet;
 mod rpc_endpoint;
+mod rpc_net;
 mod rpc_pool;
 mod rpc_rest;
 mod rpc_rest_pool;
