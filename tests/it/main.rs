@@ -45,6 +45,7 @@ mod signing;
 mod standalone;
 mod story_antelope;
 mod story_bitshares;
+mod stuck_antelope;
 mod switch_antelope;
 mod tidy;
 mod turns;

@@ -56,6 +56,19 @@ impl Rig {
         .await;
     }
 
+    /// Waits until so many attempts occupy the producer: one does until its expiry has passed, so that nothing comes twice.
+    pub(crate) async fn until_open_attempts(&self, n: f64) {
+        let watch = Stopwatch::start();
+        loop {
+            let page = self.metrics().await;
+            if series(&page, "slotkeeper_actuator_open_attempts", &[]) == Some(n) {
+                return;
+            }
+            assert!(watch.elapsed() < PATIENCE, "never {n} open attempts");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Waits until `/api/v1/status` says so.
     pub(crate) async fn until_status(&self, name: &str, what: impl Fn(&Value) -> bool) {
         let watch = Stopwatch::start();

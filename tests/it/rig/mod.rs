@@ -197,10 +197,12 @@ impl Rig {
             .to_text(&self.devnet.prefix())
     }
 
-    pub(crate) async fn stop(mut self) {
+    /// Stops both. The files stay while what it returns is kept.
+    pub(crate) async fn stop(mut self) -> tempfile::TempDir {
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
         self.devnet.shutdown();
+        self.directory
     }
 }

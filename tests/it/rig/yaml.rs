@@ -7,6 +7,16 @@ use slotkeeper::chain::Protocol;
 use super::{ALICE, Rig};
 
 impl Rig {
+    /// The URL under which slotkeeper asks an endpoint.
+    pub(crate) fn rpc_url(&self, name: &str) -> String {
+        let url = self.devnet.endpoint_of(name).expect("endpoint").url();
+        if self.config.websockets {
+            url.replacen("http", "ws", 1)
+        } else {
+            url
+        }
+    }
+
     /// What was asked for, as a person would write it.
     pub(crate) fn yaml(&self) -> String {
         let c = &self.config;
@@ -14,12 +24,7 @@ impl Rig {
             .endpoints
             .iter()
             .map(|name| {
-                let url = self.devnet.endpoint_of(name).expect("endpoint").url();
-                let url = if c.websockets {
-                    url.replacen("http", "ws", 1)
-                } else {
-                    url
-                };
+                let url = self.rpc_url(name);
                 format!("      - {{url: \"{url}\", provider: \"{name}\"}}\n")
             })
             .collect();
