@@ -11,8 +11,9 @@ use slotkeeper::actuator::{
 use slotkeeper::clock::now_ms;
 use slotkeeper::keys::PublicKey;
 
+use super::life::{Life, config};
 use super::twice::{FAULT, settled, steps};
-use super::world::{Life, World, config, key, until, webhook};
+use super::world::{World, key, until, webhook};
 use super::{command, stage};
 
 /// A journal that can be told to fail, or to take its time.
@@ -99,16 +100,18 @@ impl Journal for Shared {
     }
 }
 
-#[tokio::test]
-async fn a_person_who_acts_while_the_disk_stalls_is_not_overruled() {
+/// A life on such a journal, in good health so far.
+async fn begin() -> (tempfile::TempDir, Arc<World>, Arc<Ailing>, Life) {
     let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
     let journal = Ailing::open(&dir);
-    let life = Life::begin(
-        &world,
-        config(dir.path()),
-        Arc::new(Shared(Arc::clone(&journal))),
-    )
-    .await;
+    let shared = Arc::new(Shared(Arc::clone(&journal)));
+    let life = Life::begin(&world, config(dir.path()), shared).await;
+    (dir, world, journal, life)
+}
+
+#[tokio::test]
+async fn a_person_who_acts_while_the_disk_stalls_is_not_overruled() {
+    let (_dir, world, journal, life) = begin().await;
     journal.slow.store(true, Ordering::SeqCst);
     life.alert(1).await.unwrap();
     // The attempt is on its way to the disk when a person disables production by hand.
@@ -138,14 +141,7 @@ async fn a_person_who_acts_while_the_disk_stalls_is_not_overruled() {
 /// The caller's connection breaks while the disk is slow: the order holds all the same, and what forbids holds at once.
 #[tokio::test]
 async fn an_order_whose_caller_hung_up_is_carried_out() {
-    let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
-    let journal = Ailing::open(&dir);
-    let life = Life::begin(
-        &world,
-        config(dir.path()),
-        Arc::new(Shared(Arc::clone(&journal))),
-    )
-    .await;
+    let (_dir, world, journal, life) = begin().await;
     journal.slow.store(true, Ordering::SeqCst);
     let moment = Duration::from_millis(50);
     for verb in [Verb::Pin, Verb::Disarm] {
@@ -186,14 +182,7 @@ async fn an_order_whose_caller_hung_up_is_carried_out() {
 /// The first presentation's write is lost while the second's is taken: what was answered "accepted" is not forgotten.
 #[tokio::test]
 async fn a_lost_write_of_one_presentation_does_not_take_back_another() {
-    let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
-    let journal = Ailing::open(&dir);
-    let life = Life::begin(
-        &world,
-        config(dir.path()),
-        Arc::new(Shared(Arc::clone(&journal))),
-    )
-    .await;
+    let (_dir, world, journal, life) = begin().await;
     world.with(|s| s.quorum = false);
     world.publish();
     journal.losing.store(true, Ordering::SeqCst);
@@ -214,14 +203,7 @@ async fn a_lost_write_of_one_presentation_does_not_take_back_another() {
 
 #[tokio::test]
 async fn a_disk_that_was_full_for_a_moment_does_not_block_the_next_switch() {
-    let (dir, world) = (tempfile::tempdir().unwrap(), World::new());
-    let journal = Ailing::open(&dir);
-    let life = Life::begin(
-        &world,
-        config(dir.path()),
-        Arc::new(Shared(Arc::clone(&journal))),
-    )
-    .await;
+    let (_dir, world, journal, life) = begin().await;
     life.alert(1).await.unwrap();
     until(&world, "effective", || {
         stage(&life) >= Some(Stage::Effective)

@@ -8,7 +8,8 @@ use slotkeeper::actuator::{AlertSource, OperatorCommand, Stage, Standing, Submit
 use slotkeeper::clock::now_ms;
 use slotkeeper::watch::{Fault, FaultClause, Readiness};
 
-use super::world::{Life, World, config, config_of, key, until};
+use super::life::{Life, config, config_of};
+use super::world::{World, key, until};
 use super::{command, open, stage, until_reason};
 
 pub(super) const FAULT: Fault = Fault::Yes(FaultClause::Consecutive);
