@@ -8,11 +8,13 @@ use serde_json::{Map, Value, json};
 use super::answers::Answers;
 use super::fields::{as_integer, bad, block_id, field, integer, parse_time, text, time};
 use super::{BlockHeader, Dialect, Signatory};
-use crate::chain::{Block, BlockRef, ChainSpec, Memory, ProducerState, ReadError, Schedule};
+use crate::chain::{
+    Block, BlockRef, ChainSpec, Memory, Observation, ProducerState, ReadError, Schedule,
+};
 use crate::clock::Millis;
 use crate::keys::{PublicKey, Signature};
 
-/// Dynamic global properties, as far as needed.
+/// Dynamic global properties, as far as all of them have them.
 pub(super) struct Head {
     pub(super) block: BlockRef,
     pub(super) slot: u64,
@@ -36,6 +38,27 @@ pub(super) fn head(value: &Value) -> Result<Head, ReadError> {
             .and_then(as_integer)
             .map(|count| f64::from(u32::try_from(count.min(128)).unwrap_or(128)) / 128.0),
     })
+}
+
+/// What two readings of the head frame. What was read between two equal heads belongs to that head; otherwise the schedule
+/// may be of the one or the other, and is not told.
+pub(super) fn framed(before: &BlockRef, after: Head, schedule: Schedule) -> Observation {
+    let settled = *before == after.block;
+    Observation {
+        chain_id: None,
+        settled,
+        schedule: settled.then_some(schedule),
+        producers: BTreeMap::new(),
+        blocks: Vec::new(),
+        active_keys: BTreeMap::new(),
+        slack: 0,
+        aliases: None,
+        finalizers: None,
+        head: after.block,
+        head_slot: after.slot,
+        irreversible: after.irreversible,
+        participation: after.participation,
+    }
 }
 
 /// The chain id inside `get_config`: the one member whose name ends in `_CHAIN_ID` and holds 64 hex digits

@@ -106,7 +106,14 @@ impl Known for Metrics {
         }
         // These count how switches ended; other metrics have outcomes of their own.
         if name == "slotkeeper_actuator_switches_total" && label == "outcome" {
-            return ["effective", "expired", "failed"].contains(&value);
+            return [
+                "effective",
+                "expired",
+                "failed",
+                "adopted",
+                "operator_override",
+            ]
+            .contains(&value);
         }
         let few = VALUES.iter().find(|(l, _)| *l == label);
         few.is_none_or(|(_, values)| words(values).contains(value))
