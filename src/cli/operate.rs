@@ -274,6 +274,9 @@ fn order(order: &Order<'_>) -> CliResult {
             "/api/v1/producers/{}/{}/{}",
             name.chain, name.name, order.verb
         );
+        if order.verb == "disable" {
+            follow::forewarn(&web, &name.chain, &name.name).await;
+        }
         let answer = control
             .post_json(&path, &body(order))
             .await
