@@ -20,6 +20,7 @@ pub(super) async fn tell(args: &DemoArgs, place: &Path) -> anyhow::Result<()> {
     let config = NodeosConfig {
         monitoring: !args.no_prometheus,
         watch_only: false,
+        permission: true,
         port_base: args.port_base,
     };
     let watch = Stopwatch::start();

@@ -192,18 +192,23 @@ impl Rig {
             .to_text(&self.devnet.prefix())
     }
 
+    /// The URL under which slotkeeper asks an endpoint.
+    pub(crate) fn rpc_url(&self, name: &str) -> String {
+        let url = self.devnet.endpoint_of(name).expect("endpoint").url();
+        if self.config.websockets {
+            url.replacen("http", "ws", 1)
+        } else {
+            url
+        }
+    }
+
     pub(crate) fn yaml(&self) -> String {
         let c = &self.config;
         let endpoints: String = c
             .endpoints
             .iter()
             .map(|name| {
-                let url = self.devnet.endpoint_of(name).expect("endpoint").url();
-                let url = if c.websockets {
-                    url.replacen("http", "ws", 1)
-                } else {
-                    url
-                };
+                let url = self.rpc_url(name);
                 format!("      - {{url: \"{url}\", provider: \"{name}\"}}\n")
             })
             .collect();

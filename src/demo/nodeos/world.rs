@@ -20,6 +20,8 @@ pub struct NodeosConfig {
     pub monitoring: bool,
     /// The producer is watched only: no keys, no authority, nothing that could send.
     pub watch_only: bool,
+    /// The producer has its failover permission; without, somebody has to make it first.
+    pub permission: bool,
     /// First port: web, control, Prometheus, Alertmanager; 0 = any free ones.
     pub port_base: u16,
 }
@@ -56,7 +58,7 @@ impl NodeosWorld {
     /// # Errors
     /// As [`NodeosWorld::start`].
     pub async fn without_app(package: Package, config: &NodeosConfig) -> anyhow::Result<Self> {
-        let network = Network::start(package).await?;
+        let network = Network::start(package, config.permission).await?;
         let directory = tempfile::Builder::new()
             .prefix("slotkeeper-nodeos-")
             .tempdir()?;
