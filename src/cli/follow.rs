@@ -48,7 +48,10 @@ const MANDATORY: [Reason; 7] = [
 ];
 
 /// Says beforehand that disabling would change nothing, where the daemon knows. It is done all the same: somebody wants it.
-pub(super) async fn forewarn(web: &Client, chain: &str, name: &str) {
+pub(super) async fn forewarn(web: &Client, verb: &str, chain: &str, name: &str) {
+    if verb != "disable" {
+        return;
+    }
     // Not answered: its decision says it again.
     let status = web.get_json("/api/v1/status").await.unwrap_or_default();
     let producers = status.get("producers").and_then(Value::as_array);
