@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::network::NODES;
 use super::{Network, PERMISSION, PRODUCER, Package, keys};
 use crate::app::{App, Options};
-use crate::demo::monitoring::{Monitored, Monitoring};
-use crate::demo::world::{Ports, loopback, write_private};
+use crate::demo::monitoring::Monitoring;
+use crate::demo::world::{Ports, write_private};
 
 /// Value of the label `chain`.
 pub const CHAIN: &str = "nodeos";
@@ -69,14 +69,7 @@ impl NodeosWorld {
             slotkeeper_yml(config, &ports, &network)?,
         )?;
         let monitoring = if config.monitoring {
-            let monitored = Monitored {
-                web: loopback(ports.web),
-                control: loopback(ports.control),
-                token_file,
-                prometheus_port: ports.prometheus,
-                alertmanager_port: ports.alertmanager,
-            };
-            Some(Monitoring::start(&monitored).await?)
+            Some(Monitoring::start(&ports.monitored(token_file)).await?)
         } else {
             None
         };
