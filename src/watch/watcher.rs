@@ -332,11 +332,8 @@ impl Watcher {
         {
             self.finalizers = Arc::new(finalizers.clone());
         }
-        if let Some(election) = &view.election
-            && self.election.as_deref() != Some(election)
-        {
-            self.election = Some(Arc::new(election.clone()));
-        }
+        let election = view.election.clone().map(Arc::new);
+        self.election = election.or_else(|| self.election.take());
         self.last_view = Some(Arc::clone(&view));
         self.agreement = Ok(view);
     }
