@@ -7,12 +7,15 @@
 //! | `promql`, `known` | what an expression reads and what comes out; which metrics there are (dashboards use the same) |
 //! | `rules`, `rule_tests` | the rules; the tests of the rules |
 //! | `runbooks` | the pages for people |
-//! | `routing` | scrape config and Alertmanager |
+//! | `routing`, `people` | Alertmanager: routes, inhibitions, messages; the same run for real |
+//! | `profiles` | the fast and the relaxed pace, and the pair |
 //! | `mutants` | every check notices what it is for |
 
 mod bundle;
 mod known;
 mod mutants;
+mod people;
+mod profiles;
 mod promql;
 mod routing;
 mod rule_tests;
