@@ -1,6 +1,8 @@
 //! The JSON schema of the config file, for editors (`check-config --schema`). Written by hand beside `raw`; a test
 //! asks the YAML reader itself which keys it knows and compares.
 
+mod notify;
+
 use serde_json::{Map, Value, json};
 
 use crate::chain::{Method, Protocol};
@@ -48,9 +50,17 @@ pub fn schema() -> Value {
             (
                 "notify",
                 list(
-                    notify(),
+                    notify::notify(),
                     0,
-                    "Direct escalation (checked, not delivered by this version)",
+                    "Direct escalation: who is told when Alertmanager cannot be relied on",
+                ),
+            ),
+            (
+                "pings",
+                list(
+                    notify::ping(),
+                    0,
+                    "Checkers elsewhere, told while all is well: they ring when it stops",
                 ),
             ),
         ],
@@ -416,32 +426,6 @@ fn heartbeat() -> Value {
     )
 }
 
-fn notify() -> Value {
-    object(
-        &["name"],
-        vec![
-            ("name", text("Receiver name")),
-            (
-                "pagerduty",
-                object(
-                    &["routing_key_file"],
-                    vec![("routing_key_file", file("File with the routing key"))],
-                    "PagerDuty",
-                ),
-            ),
-            (
-                "slack",
-                object(
-                    &["url_file"],
-                    vec![("url_file", file("File with the webhook URL"))],
-                    "Slack",
-                ),
-            ),
-        ],
-        "One receiver: pagerduty or slack",
-    )
-}
-
 // === building blocks ===
 
 fn object(required: &[&str], properties: Vec<(&str, Value)>, description: &str) -> Value {
@@ -569,5 +553,8 @@ mod tests {
         same(&["notify"], known_keys::<raw::RawNotify>());
         same(&["notify", "pagerduty"], known_keys::<raw::RawPagerduty>());
         same(&["notify", "slack"], known_keys::<raw::RawSlack>());
+        same(&["notify", "webhook"], known_keys::<raw::RawHook>());
+        same(&["notify", "rate_limit"], known_keys::<raw::RawRate>());
+        same(&["pings"], known_keys::<raw::RawPing>());
     }
 }
