@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Where a registered key takes a while to be in force (Antelope: proposed, pending, active), the attempt waits as
-//! *included*: it is neither sent again nor given up, however long that takes.
+//! *included*: it is neither sent again nor given up, however long that takes. A key that somebody replaces meanwhile was
+//! never in force: the attempt goes from included to irreversible, without effective, and names the key that overtook it.
 //!
 //! *Open* (one per producer, by a UNIQUE index) until the key is effective and head time has passed the expiry, or it
 //! is expired or failed. Finality is followed beside that, for it can stall.
@@ -17,7 +18,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::types::{Action, Cause, Stage};
-use crate::chain::{Accepted, Activation, Outcome, Rejection, Sealed};
+use crate::chain::{Accepted, Activation, Method, Outcome, Rejection, Sealed};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 
@@ -74,10 +75,14 @@ pub struct Attempt {
     pub pending_at: Option<Millis>,
     /// When the agreed view first had the new key in force, local clock.
     pub effective_at: Option<Millis>,
-    /// Chain time of that view's head: cooldown and budget count from here.
+    /// Chain time of that view's head: cooldown and budget count from here. Without `effective_at`: when it was seen to be
+    /// overtaken, which rests and spends budget like a switch.
     pub effective_time: Option<Millis>,
     /// Head number of that view.
     pub effective_block: Option<u64>,
+    /// The key that somebody registered before the new one was seen in force: then nothing of ours took effect.
+    #[serde(default)]
+    pub overtaken_by: Option<PublicKey>,
     /// When it became irreversible, expired or failed, local clock.
     pub ended_at: Option<Millis>,
     /// Why it failed or expired, or what endpoints said last.
@@ -143,16 +148,16 @@ impl Attempt {
         &self.sealed.change.producer
     }
 
-    /// It did what it was for.
+    /// It changed the registered key, and stands or was undone by somebody: it rests and spends budget.
     #[must_use]
-    pub fn took_effect(&self) -> bool {
+    pub fn changed_key(&self) -> bool {
         matches!(self.stage, Stage::Effective | Stage::Irreversible)
     }
 
     /// Counts against the budget.
     #[must_use]
     pub fn spends_budget(&self) -> bool {
-        self.cause != Cause::Operator && self.took_effect()
+        self.cause != Cause::Operator && self.changed_key()
     }
 
     /// Notes what the endpoints answered to one broadcast. True when something changed.
@@ -309,10 +314,30 @@ impl Attempt {
     /// like any other, and whoever undid it is not fought.
     fn changed_again(&mut self, seen: &Sighting) {
         self.stage = Stage::Irreversible;
-        self.effective_at.get_or_insert(seen.now);
         self.effective_time = Some(seen.head.1);
         self.ended_at = Some(seen.now);
-        self.note = Some("it took effect and the key was changed again".to_owned());
+        if self.effective_at.is_none() && self.takes_a_while() {
+            self.overtaken_by = seen.registered;
+            let still = if seen
+                .coming
+                .is_some_and(|(key, _)| key == self.sealed.change.to)
+            {
+                "; a schedule with it is on its way all the same, so it may sign for a while"
+            } else {
+                ""
+            };
+            self.note = Some(format!(
+                "it was registered, and somebody changed the key again before it was seen in force{still}"
+            ));
+        } else {
+            self.effective_at.get_or_insert(seen.now);
+            self.note = Some("it took effect and the key was changed again".to_owned());
+        }
+    }
+
+    /// Registered is not in force yet (Antelope). Disabling is done when registered.
+    fn takes_a_while(&self) -> bool {
+        self.sealed.change.method == Method::Regproducer && !self.sealed.change.to.is_null()
     }
 
     /// Its time has passed by head time while the key is still the old one. On a compare-and-swap chain a new draft

@@ -82,6 +82,26 @@ pub struct AttemptBrief {
     pub txid: String,
     /// How far it is.
     pub stage: Stage,
+    /// It is over, and somebody registered another key before its own came into force.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overtaken: bool,
+    /// Why it ended as it did, or what endpoints said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl AttemptBrief {
+    /// Of an attempt.
+    #[must_use]
+    pub fn of(attempt: Attempt) -> Self {
+        Self {
+            id: attempt.id,
+            txid: attempt.sealed.id,
+            stage: attempt.stage,
+            overtaken: attempt.overtaken_by.is_some(),
+            note: attempt.note,
+        }
+    }
 }
 
 /// Something that happened, for people and for `/api/v1/events`.
@@ -136,7 +156,7 @@ pub enum Entry {
     /// Appends a decision; the attempt is named by its id.
     Decision {
         /// What was decided; `attempt` is ignored here.
-        record: DecisionRecord,
+        record: Box<DecisionRecord>,
         /// The attempt it starts.
         attempt_id: Option<String>,
     },

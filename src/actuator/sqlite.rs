@@ -412,19 +412,13 @@ fn decisions(
     limit: usize,
 ) -> rusqlite::Result<Vec<DecisionRecord>> {
     let mut find = db.prepare_cached(
-        "SELECT d.body, a.id, a.txid, a.body FROM decisions d LEFT JOIN attempts a ON a.id = d.attempt_id
+        "SELECT d.body, a.body FROM decisions d LEFT JOIN attempts a ON a.id = d.attempt_id
          WHERE ?1 IS NULL OR d.request_id = ?1 ORDER BY d.n DESC LIMIT ?2",
     )?;
     find.query_map(params![request_id, clamp(limit)], |r| {
         let mut record: DecisionRecord = json(r.get_ref(0)?.as_str()?)?;
-        record.attempt = match r.get::<_, Option<String>>(1)? {
-            Some(id) => Some(AttemptBrief {
-                id,
-                txid: r.get(2)?,
-                stage: json::<Attempt>(r.get_ref(3)?.as_str()?)?.stage,
-            }),
-            None => None,
-        };
+        let attempt = r.get_ref(1)?.as_str_or_null()?.map(json::<Attempt>);
+        record.attempt = attempt.transpose()?.map(AttemptBrief::of);
         Ok(record)
     })?
     .collect()

@@ -229,6 +229,7 @@ async fn follow(
     } else {
         "effective"
     };
+    let mut in_force = false;
     loop {
         let event = match events.recv().await {
             Ok(event) => event,
@@ -246,8 +247,10 @@ async fn follow(
             }
             "rehearsed" => return Ok(End::Done(event.detail)),
             "expired" | "failed" => return Ok(End::Refused(event.detail)),
+            // Somebody registered another key before ours came into force.
+            "irreversible" if !in_force => return Ok(End::Refused(event.detail)),
             kind if kind == goal => return Ok(End::Done(event.detail)),
-            _ => {}
+            kind => in_force |= kind == "effective",
         }
     }
 }

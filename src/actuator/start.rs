@@ -15,6 +15,7 @@ use super::driver::{Driver, Wire};
 use super::handle::{ActuatorHandle, name};
 use super::journal::{Entry, Journal, JournalError, RequestStatus};
 use super::shared::Shared;
+use super::state::OUTCOMES;
 use super::types::Stage;
 use super::{HOLD, REGISTERED};
 use crate::chain::Chain;
@@ -112,7 +113,7 @@ pub(super) async fn begin(
     }
     book.arm = seed(&parts, loaded.fresh, ArmState::from_rows(loaded.arm)).await?;
     for producer in parts.config.producers.iter().filter(|p| !p.keys.is_empty()) {
-        for outcome in ["effective", "expired", "failed"] {
+        for outcome in OUTCOMES {
             let key = (producer.chain.clone(), producer.name.clone(), outcome);
             book.counters.switches.insert(key, 0);
         }

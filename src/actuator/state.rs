@@ -9,6 +9,16 @@ use super::facts;
 use super::types::{Action, Cause, Reason, Stage, Verdict};
 use crate::clock::Millis;
 
+/// How a switch ends, all counted from the start on. The last two: it was registered, and before it came into force somebody
+/// registered another key, one of ours or not.
+pub(super) const OUTCOMES: [&str; 5] = [
+    "effective",
+    "expired",
+    "failed",
+    "adopted",
+    "operator_override",
+];
+
 /// Figures of the actuator, published on every change.
 #[derive(Debug, Clone, Default)]
 pub struct ActuatorSnapshot {
@@ -26,7 +36,7 @@ pub struct ActuatorSnapshot {
     pub producers: BTreeMap<(String, String), ProducerStanding>,
     /// `actuator_decisions_total` by (chain, producer, action, verdict, reason).
     pub decisions: BTreeMap<(String, String, Action, Verdict, Reason), u64>,
-    /// `actuator_switches_total` by (chain, producer, outcome); outcomes `effective`, `expired`, `failed` from the start.
+    /// `actuator_switches_total` by (chain, producer, outcome); every outcome from the start.
     pub switches: BTreeMap<(String, String, &'static str), u64>,
     /// `actuator_stage_duration_seconds` by (chain, stage); bounds in [`super::STAGE_BUCKETS`].
     pub stages: BTreeMap<(String, &'static str), Durations>,

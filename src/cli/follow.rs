@@ -158,6 +158,9 @@ fn acting(decision: &Value, what: &str, irreversible: bool, note: &str) -> Stand
     let txid = text(attempt, "txid");
     let sent = format!("transaction {txid}");
     match text(attempt, "stage").as_str() {
+        "irreversible" if attempt.get("overtaken") == Some(&Value::Bool(true)) => {
+            Standing::Failed(format!("{what}: {sent}: {}{note}", text(attempt, "note")))
+        }
         "irreversible" => {
             Standing::Done(format!("{what}: done{target}, irreversible ({sent}){note}"))
         }
@@ -268,6 +271,19 @@ mod tests {
                 matches!(of(attempt(stage), false), Standing::Failed(_)),
                 "{stage}"
             );
+        }
+    }
+
+    #[test]
+    fn a_switch_that_somebody_overtook_is_not_done() {
+        let mut decision = attempt("irreversible");
+        decision["attempt"]["overtaken"] = json!(true);
+        decision["attempt"]["note"] = json!("somebody changed the key again");
+        for irreversible in [false, true] {
+            let Standing::Failed(said) = of(decision.clone(), irreversible) else {
+                panic!("not done");
+            };
+            assert!(said.contains("somebody changed the key again"), "{said}");
         }
     }
 

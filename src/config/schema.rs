@@ -2,15 +2,18 @@
 //! asks the YAML reader itself which keys it knows and compares.
 
 mod notify;
+mod shapes;
+#[cfg(test)]
+mod tests;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::chain::{Method, Protocol};
 
 use super::defaults;
 use super::model::{GuardMode, WhenExhausted};
 use super::raw::Reenable;
-use super::scalars::Words;
+use shapes::{file, flag, list, number, object, span, text, words};
 
 /// The schema (JSON Schema 2020-12).
 #[must_use]
@@ -424,137 +427,4 @@ fn heartbeat() -> Value {
         ],
         "One expected heartbeat source",
     )
-}
-
-// === building blocks ===
-
-fn object(required: &[&str], properties: Vec<(&str, Value)>, description: &str) -> Value {
-    let properties: Map<String, Value> = properties
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-    json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": required,
-        "properties": properties,
-        "description": description,
-    })
-}
-
-fn list(items: Value, least: u32, description: &str) -> Value {
-    json!({"type": "array", "items": items, "minItems": least, "description": description})
-}
-
-fn text(description: &str) -> Value {
-    json!({"type": "string", "description": description})
-}
-
-fn file(description: &str) -> Value {
-    json!({"type": "string", "minLength": 1, "description": description})
-}
-
-fn flag(description: &str) -> Value {
-    json!({"type": "boolean", "description": description})
-}
-
-fn number(description: &str, least: u32) -> Value {
-    json!({"type": "integer", "minimum": least, "maximum": u32::MAX, "description": description})
-}
-
-fn span(description: &str) -> Value {
-    json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$", "description": description})
-}
-
-fn words<T: Words>(description: &str) -> Value {
-    let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
-    json!({"type": "string", "enum": words, "description": description})
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde::de::DeserializeOwned;
-
-    use super::super::raw;
-    use super::*;
-
-    /// The keys that the reader itself accepts: it lists them when it meets an unknown one.
-    fn known_keys<T: DeserializeOwned>() -> BTreeSet<String> {
-        let error = serde_json::from_str::<T>(r#"{"\u0001": 0}"#)
-            .err()
-            .expect("an unknown key is refused")
-            .to_string();
-        let list = error.split("expected").nth(1).expect("the list of keys");
-        list.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
-    }
-
-    fn properties(path: &[&str]) -> BTreeSet<String> {
-        let mut at = schema();
-        for step in path {
-            at = match at.get("items") {
-                Some(items) => items.clone(),
-                None => at,
-            };
-            at = at["properties"][step].clone();
-        }
-        if let Some(items) = at.get("items") {
-            at = items.clone();
-        }
-        assert_eq!(at["additionalProperties"], json!(false), "{path:?}");
-        let keys: BTreeSet<String> = at["properties"]
-            .as_object()
-            .expect("properties")
-            .keys()
-            .cloned()
-            .collect();
-        for required in at["required"].as_array().expect("required") {
-            assert!(
-                keys.contains(required.as_str().expect("text")),
-                "{path:?} {required}"
-            );
-        }
-        keys
-    }
-
-    #[test]
-    fn schema_knows_exactly_the_keys_of_the_reader() {
-        let same =
-            |path: &[&str], keys: BTreeSet<String>| assert_eq!(properties(path), keys, "{path:?}");
-        same(&[], known_keys::<raw::RawConfig>());
-        same(&["web"], known_keys::<raw::RawWeb>());
-        same(&["control"], known_keys::<raw::RawControl>());
-        same(&["chains"], known_keys::<raw::RawChain>());
-        same(&["chains", "endpoints"], known_keys::<raw::RawEndpoint>());
-        same(&["producers"], known_keys::<raw::RawProducer>());
-        same(&["producers", "keys"], known_keys::<raw::RawKey>());
-        same(
-            &["producers", "authority"],
-            known_keys::<raw::RawAuthority>(),
-        );
-        same(
-            &["producers", "disable_when"],
-            known_keys::<raw::RawDisableWhen>(),
-        );
-        same(&["producers", "budget"], known_keys::<raw::RawBudget>());
-        same(&["actuator"], known_keys::<raw::RawActuator>());
-        same(
-            &["actuator", "alertmanagers"],
-            known_keys::<raw::RawAlertmanager>(),
-        );
-        same(&["fault"], known_keys::<raw::RawFault>());
-        same(&["guard"], known_keys::<raw::RawGuard>());
-        same(&["heartbeats"], known_keys::<raw::RawHeartbeat>());
-        same(&["notify"], known_keys::<raw::RawNotify>());
-        same(&["notify", "pagerduty"], known_keys::<raw::RawPagerduty>());
-        same(&["notify", "slack"], known_keys::<raw::RawSlack>());
-        same(&["notify", "webhook"], known_keys::<raw::RawHook>());
-        same(&["notify", "rate_limit"], known_keys::<raw::RawRate>());
-        same(&["pings"], known_keys::<raw::RawPing>());
-    }
 }

@@ -13,6 +13,7 @@
 //! | `burden` | how many blocks an endpoint can deliver in one answer |
 //! | `round` | when a round of questions is over |
 //! | `health`, `recall` | what is remembered of an endpoint, of the agreed view |
+//! | `member` | one endpoint of the pool, and what is believed of it |
 //! | `pool` | all endpoints of a chain |
 //! | [`agree`] | reports → one view, or the named disagreement |
 
@@ -22,6 +23,7 @@ mod endpoint;
 mod failure;
 mod health;
 mod jsonrpc;
+mod member;
 mod pool;
 mod recall;
 mod redirect;

@@ -2,22 +2,20 @@
 //! nothing: [`super::agree`] makes the view.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::agree::{Rules, agree};
-use super::burden::Burden;
-use super::endpoint::{Endpoint, EndpointSetupError};
+use super::endpoint::EndpointSetupError;
 use super::failure::failure;
-use super::health::Health;
+use super::member::{Member, lock, wrong_chain};
 use super::recall::Recall;
 use super::round::{self, Asked, Next};
 use super::types::{EndpointError, EndpointReport, EndpointStatus, RpcOutcome, View};
-use crate::chain::{Call, Chain, Framing, Memory, Observation, Reply};
-use crate::clock::{Millis, Stopwatch, now_ms};
+use crate::chain::{Call, Chain, Memory, Observation, Reply};
+use crate::clock::{Stopwatch, now_ms};
 use crate::config::ChainConfig;
 
 /// The endpoints of one chain.
@@ -29,19 +27,6 @@ pub struct Pool {
     recall: Mutex<Recall>,
 }
 
-#[derive(Debug)]
-struct Member {
-    endpoint: Endpoint,
-    provider: String,
-    health: Mutex<Health>,
-    /// Set while a tick's request is under way: polls never overlap.
-    busy: AtomicBool,
-    burden: Burden,
-}
-
-/// Clears [`Member::busy`] however the request ends.
-struct Busy<'a>(&'a AtomicBool);
-
 // === impl Pool ===
 
 impl Pool {
@@ -51,19 +36,10 @@ impl Pool {
         config: &ChainConfig,
     ) -> Result<Arc<Self>, EndpointSetupError> {
         let framing = chain.framing();
-        let one_by_one = framing != Framing::JsonRpc { batches: true };
         let members = config
             .endpoints
             .iter()
-            .map(|one| {
-                Ok(Arc::new(Member {
-                    endpoint: Endpoint::new(one, framing)?,
-                    provider: one.provider.clone(),
-                    health: Mutex::new(Health::new()),
-                    busy: AtomicBool::new(false),
-                    burden: Burden::new(one_by_one.then_some(one.soft_timeout)),
-                }))
-            })
+            .map(|one| Member::new(one, framing).map(Arc::new))
             .collect::<Result<Vec<_>, EndpointSetupError>>()?;
         Ok(Arc::new(Self {
             rules: Rules {
@@ -105,7 +81,7 @@ impl Pool {
         let mut asked: Vec<Asked> = Vec::with_capacity(self.members.len());
         for (index, member) in self.members.iter().enumerate() {
             asked.push(Asked {
-                expected: !lock(&member.health).failed,
+                expected: !member.health().failed,
                 answered: false,
                 soft: member.endpoint.soft_limit(),
             });
@@ -116,7 +92,7 @@ impl Pool {
             }
             let mut memory = memory.clone();
             // An endpoint is not believed before it has named its chain.
-            memory.identity |= lock(&member.health).chain_id_match != Some(true);
+            memory.identity |= member.health().chain_id_match != Some(true);
             self.spawn(index, Arc::clone(member), memory, sender.clone());
         }
         drop(sender);
@@ -164,7 +140,7 @@ impl Pool {
         self.each(move |member| {
             let calls = Arc::clone(&calls);
             async move {
-                if lock(&member.health).chain_id_match != Some(true) {
+                if member.health().chain_id_match != Some(true) {
                     return Err(wrong_chain("has not named its chain yet"));
                 }
                 member
@@ -183,7 +159,7 @@ impl Pool {
         self.each(move |member| {
             let call = Arc::clone(&call);
             async move {
-                if lock(&member.health).chain_id_match == Some(false) {
+                if member.health().chain_id_match == Some(false) {
                     return Err(wrong_chain("answers for another chain"));
                 }
                 member.counted(member.endpoint.send_once(&call)).await
@@ -198,20 +174,14 @@ impl Pool {
         let agreed = lock(&self.recall).head;
         self.members
             .iter()
-            .map(|member| EndpointStatus {
-                label: member.endpoint.label().to_owned(),
-                provider: member.provider.clone(),
-                secure: member.endpoint.is_secure(),
-                certificate_expiry: member.endpoint.certificate_expiry(),
-                ..lock(&member.health).status(agreed)
-            })
+            .map(|member| member.status(agreed))
             .collect()
     }
 
     /// Takes in the agreed view of the tick: statuses measure lag and contradiction against it, and later rounds
     /// compare with its ids.
     pub fn note_view(&self, view: &View) {
-        let mut healths: Vec<_> = self.members.iter().map(|m| lock(&m.health)).collect();
+        let mut healths: Vec<_> = self.members.iter().map(|m| m.health()).collect();
         let seen: Vec<&Observation> = healths
             .iter()
             .filter(|health| !health.failed)
@@ -236,7 +206,7 @@ impl Pool {
             .members
             .iter()
             .filter_map(|member| {
-                let health = lock(&member.health);
+                let health = member.health();
                 health.head().filter(|_| !health.failed)
             })
             .collect();
@@ -280,7 +250,7 @@ impl Pool {
         let mut expected: Vec<bool> = Vec::new();
         for (index, member) in self.members.iter().enumerate() {
             results.push(None);
-            expected.push(!lock(&member.health).failed);
+            expected.push(!member.health().failed);
             let (sender, task) = (sender.clone(), work(Arc::clone(member)));
             tokio::spawn(async move {
                 let _ = sender.send((index, task.await));
@@ -322,131 +292,6 @@ impl Pool {
     }
 }
 
-// === impl Member ===
-
-impl Member {
-    /// Why it cannot be asked this tick. Otherwise it is marked busy.
-    fn unavailable(&self) -> Option<EndpointError> {
-        let why = if let Some(left) = self.endpoint.resting() {
-            format!(
-                "asked to be left alone for another {} s",
-                left.as_secs() + 1
-            )
-        } else if self.busy.swap(true, Ordering::AcqRel) {
-            "the request of an earlier tick is still under way".to_owned()
-        } else {
-            return None;
-        };
-        lock(&self.health).count(RpcOutcome::Skipped, Duration::ZERO);
-        Some(failure(RpcOutcome::Skipped, why))
-    }
-
-    async fn tick(
-        &self,
-        index: usize,
-        chain: &dyn Chain,
-        memory: &Memory,
-        chain_id: &str,
-    ) -> EndpointReport {
-        let _busy = Busy(&self.busy);
-        let memory = self.burden.bearable(memory);
-        let watch = Stopwatch::start();
-        let (calls, heads) = (chain.survey(&memory), chain.probe());
-        let answers = self.endpoint.survey(&calls, &heads).await;
-        let latency = watch.elapsed();
-        let blocks = memory.blocks.len();
-        let failed = answers.as_ref().err().map(|e| e.outcome);
-        self.burden.learn(blocks, latency, failed);
-        let (clock_offset, read) = match answers {
-            Ok(answers) => (
-                answers.clock_offset,
-                understand(chain, &memory, &answers.replies),
-            ),
-            Err(error) => (None, Err(error)),
-        };
-        let mut health = lock(&self.health);
-        let read = read.and_then(|seen| identify(&mut health, seen, chain_id));
-        let outcome = read.as_ref().map_or_else(|e| e.outcome, |_| RpcOutcome::Ok);
-        health.count(outcome, latency);
-        health.tick(&read, now_ms());
-        EndpointReport {
-            index,
-            observation: Some(read),
-            latency,
-            clock_offset,
-        }
-    }
-
-    /// Counts a request that is no tick.
-    async fn counted<T>(
-        &self,
-        request: impl Future<Output = Result<T, EndpointError>>,
-    ) -> Result<T, EndpointError> {
-        let watch = Stopwatch::start();
-        let result = request.await;
-        let outcome = result
-            .as_ref()
-            .map_or_else(|e| e.outcome, |_| RpcOutcome::Ok);
-        lock(&self.health).count(outcome, watch.elapsed());
-        result
-    }
-
-    /// Its newest answer, where that is recent and nothing worse came since.
-    fn carried(&self, rules: &Rules, now: Millis) -> Option<Observation> {
-        let health = lock(&self.health);
-        let (seen, at) = health.last.as_ref().filter(|_| !health.failed)?;
-        let age = now.saturating_sub(*at);
-        (0..=rules.stale_ms).contains(&age).then(|| seen.clone())
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
-}
-
-fn understand(
-    chain: &dyn Chain,
-    memory: &Memory,
-    replies: &[Reply],
-) -> Result<Observation, EndpointError> {
-    chain.read(memory, replies).map_err(|error| {
-        let outcome = if replies.iter().any(Result::is_err) {
-            RpcOutcome::RpcError
-        } else {
-            RpcOutcome::Malformed
-        };
-        failure(outcome, error.to_string())
-    })
-}
-
-/// Lets only observations of our chain through. What an endpoint said of its chain holds until it says otherwise.
-fn identify(
-    health: &mut Health,
-    seen: Observation,
-    chain_id: &str,
-) -> Result<Observation, EndpointError> {
-    if let Some(theirs) = &seen.chain_id {
-        health.chain_id_match = Some(theirs.eq_ignore_ascii_case(chain_id));
-    }
-    match health.chain_id_match {
-        Some(true) => Ok(seen),
-        Some(false) => {
-            health.last = None;
-            let theirs = seen.chain_id.unwrap_or_default();
-            Err(wrong_chain(&format!(
-                "answers for another chain (chain id {theirs}, expected {chain_id})"
-            )))
-        }
-        None => Err(wrong_chain("has not named its chain yet")),
-    }
-}
-
-fn wrong_chain(detail: &str) -> EndpointError {
-    failure(RpcOutcome::WrongChain, detail)
-}
-
 fn silent(index: usize) -> EndpointReport {
     EndpointReport {
         index,
@@ -454,9 +299,4 @@ fn silent(index: usize) -> EndpointReport {
         latency: Duration::ZERO,
         clock_offset: None,
     }
-}
-
-/// A poisoned lock only means that a panic happened elsewhere; the data is plain and stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -29,22 +29,6 @@ fn refused(ran: &Ran, because: &str) {
     assert!(ran.err.contains(because), "{because}: {ran:?}");
 }
 
-/// The attempt occupies the producer until its expiry has passed, so that nothing can come twice.
-async fn until_not_open(rig: &Rig) {
-    let watch = slotkeeper::clock::Stopwatch::start();
-    loop {
-        let page = rig.metrics().await;
-        if series(&page, "slotkeeper_actuator_open_attempts", &[]) == Some(0.0) {
-            return;
-        }
-        assert!(
-            watch.elapsed() < crate::rig::PATIENCE,
-            "the attempt stays open"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-}
-
 /// There and back; address and properties stand as they stood, with either protocol's way of signing.
 pub(crate) async fn there_and_back(protocol: Protocol, seed: u64) {
     let rig = Rig::start(RigConfig {
@@ -69,7 +53,7 @@ pub(crate) async fn there_and_back(protocol: Protocol, seed: u64) {
     // Not at once again: an attempt is open, which nothing overrides.
     let ran = producer(&rig, "switchover", &["--override", "I insist"]).await;
     refused(&ran, "attempt_open");
-    until_not_open(&rig).await;
+    rig.until_open_attempts(0.0).await;
     // Then it rests, which an operator may override.
     let ran = producer(&rig, "switchover", &["--to", &a]).await;
     refused(&ran, "cooldown");
@@ -147,7 +131,7 @@ async fn disable_then_enable_with_the_active_key() {
     done(&producer(&rig, "disable", &[]).await);
     assert_eq!(rig.registered(), NULL);
     assert_eq!(rig.properties(), before);
-    until_not_open(&rig).await;
+    rig.until_open_attempts(0.0).await;
     refused(&producer(&rig, "disable", &[]).await, "disabled already");
     let b = rig.key("B");
     done(&producer(&rig, "enable", &["--to", &b, "--override", "repaired"]).await);
@@ -182,7 +166,7 @@ async fn with_signing_keys_alone_enable_is_a_recipe() {
     rig.until_able().await;
     done(&producer(&rig, "disable", &[]).await);
     assert_eq!(rig.registered(), NULL);
-    until_not_open(&rig).await;
+    rig.until_open_attempts(0.0).await;
     let ran = producer(&rig, "enable", &["--override", "repaired"]).await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     for part in [

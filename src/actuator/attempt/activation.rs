@@ -1,8 +1,14 @@
 //! A registered key that takes a while to be in force (Antelope), one story per test.
 
-use super::tests::{EXPIRY, attempt, said, seen};
+use super::tests::{EXPIRY, attempt as graphene, said, seen};
 use super::*;
 use crate::actuator::fixture::key;
+
+fn attempt(swaps: bool) -> Attempt {
+    let mut attempt = graphene(swaps);
+    attempt.sealed.change.method = Method::Regproducer;
+    attempt
+}
 
 /// As `seen`: key 2 is registered, key 1 still signs.
 fn waits(n: u64, coming: Option<Activation>) -> Sighting {
@@ -90,7 +96,17 @@ fn a_third_key_registered_meanwhile_ends_it_as_a_switch_that_was_changed_again()
     assert_eq!((a.stage, a.open), (Stage::Included, true), "not final yet");
     a.advance(&third(111));
     assert_eq!((a.stage, a.open), (Stage::Irreversible, false));
-    assert!(a.effective_time.is_some(), "it spends budget and rests");
+    overtaken(&a, 3, 111);
+}
+
+/// It is over, rests and spends budget, and nobody says that it took effect.
+fn overtaken(a: &Attempt, by: u8, at: Millis) {
+    assert_eq!(a.overtaken_by, Some(key(by)));
+    assert_eq!((a.effective_at, a.effective_block), (None, None));
+    assert_eq!(a.effective_time, Some(at * 1_000), "it rests from here");
+    assert!(a.spends_budget());
+    let note = a.note.as_deref().unwrap_or_default();
+    assert!(note.contains("before it was seen in force"), "{note}");
 }
 
 /// The key before is registered again: a person went back, or a fork did.
@@ -109,7 +125,7 @@ fn who_goes_back_by_hand_while_it_waits_is_not_fought() {
     let next = a.advance(&back(95));
     assert!(!next.resend, "it would undo what a person did");
     assert_eq!((a.stage, a.open), (Stage::Irreversible, true));
-    assert_eq!(a.effective_time, Some(95_000), "it rests and spends budget");
+    overtaken(&a, 1, 95);
     assert!(!a.advance(&back(96)).resend);
     a.advance(&back(101));
     assert!(!a.open, "its expiry has passed");
@@ -128,11 +144,45 @@ fn who_goes_back_by_hand_before_it_is_final_is_not_fought_either() {
     }
     a.advance(&back(111));
     assert_eq!((a.stage, a.open), (Stage::Irreversible, false));
-    assert_eq!(
-        a.effective_time,
-        Some(111_000),
-        "it rests and spends budget"
-    );
+    overtaken(&a, 1, 111);
+}
+
+#[test]
+fn who_goes_back_while_a_schedule_is_on_its_way_is_told_that_the_key_may_still_sign() {
+    let mut a = attempt(false);
+    a.note_answers(71_000, &[Answer::Taken]);
+    for n in 75..95 {
+        a.advance(&waits(n, Some(Activation::Pending)));
+    }
+    a.advance(&Sighting {
+        coming: Some((key(2), Activation::Pending)),
+        ..back(95)
+    });
+    overtaken(&a, 1, 95);
+    assert!(a.note.unwrap().contains("it may sign for a while"));
+}
+
+#[test]
+fn where_registered_is_in_force_a_switch_that_was_undone_unseen_took_effect() {
+    // Graphene: it was registered, so it signed from the next block on. Antelope: nobody saw it in force.
+    for (mut a, lags) in [(graphene(true), false), (attempt(false), true)] {
+        a.note_answers(71_000, &[Answer::Taken]);
+        a.advance(&said(111, 3, Outcome::Irreversible { block: 80 }));
+        assert_eq!(a.stage, Stage::Irreversible);
+        assert_eq!(a.overtaken_by.is_some(), lags);
+        assert_eq!(a.effective_at.is_some(), !lags);
+        assert!(a.spends_budget());
+    }
+}
+
+#[test]
+fn a_disable_that_was_undone_unseen_was_done() {
+    let mut a = attempt(false);
+    a.sealed.change.to = PublicKey::NULL;
+    a.note_answers(71_000, &[Answer::Taken]);
+    a.advance(&said(111, 3, Outcome::Irreversible { block: 80 }));
+    assert_eq!(a.stage, Stage::Irreversible);
+    assert_eq!((a.overtaken_by, a.effective_at.is_some()), (None, true));
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub(super) fn attempt(swaps: bool) -> Attempt {
         effective_at: None,
         effective_time: None,
         effective_block: None,
+        overtaken_by: None,
         ended_at: None,
         note: None,
     }

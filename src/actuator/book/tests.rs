@@ -53,6 +53,7 @@ fn attempt(id: &str, from: u8, to: u8, stage: Stage) -> Attempt {
         effective_at: None,
         effective_time: effective.then_some(100),
         effective_block: None,
+        overtaken_by: None,
         registered_block: None,
         registered_for_good: false,
         proposed_at: None,

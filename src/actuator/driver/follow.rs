@@ -195,7 +195,7 @@ impl Driver {
                     },
                 );
             }
-            count(&mut book, &key, before, after);
+            count(&mut book, &key, before, after, self.overtaken(after));
         }
         for event in events {
             tracing::info!(
@@ -209,6 +209,20 @@ impl Driver {
             let kind = event.kind.clone();
             self.shared.announce(event);
             crash::after(&kind);
+        }
+    }
+
+    /// What became of a switch that somebody overtook, by the words for what that somebody did: see `keys`.
+    fn overtaken(&self, attempt: &Attempt) -> &'static str {
+        let producer = self
+            .shared
+            .config
+            .producer(&attempt.chain, attempt.producer());
+        let by = attempt.overtaken_by.as_ref();
+        if producer.zip(by).is_some_and(|(p, key)| p.lists(key)) {
+            "adopted"
+        } else {
+            "operator_override"
         }
     }
 
@@ -249,7 +263,7 @@ impl Driver {
         if let (None, Some(at)) = (before.effective_at, after.effective_at) {
             push(at, "effective", format!("the chain names {to}"));
         }
-        if before.took_effect() && !after.took_effect() && !after.stage.is_over() {
+        if before.changed_key() && !after.changed_key() && !after.stage.is_over() {
             let at = clock::now_ms();
             push(at, "reorg", "a reorg took it back; sending it again".into());
         }
@@ -260,7 +274,10 @@ impl Driver {
         ) {
             let why = after.note.clone();
             let detail = match after.stage {
-                Stage::Irreversible => format!("{to} is registered irreversibly"),
+                // Nothing took effect: its note says what happened instead.
+                Stage::Irreversible if after.overtaken_by.is_none() => {
+                    format!("{to} is registered irreversibly")
+                }
                 _ => why.unwrap_or_else(|| "it can no longer enter a block".into()),
             };
             push(at, after.stage.as_str(), detail);
@@ -269,7 +286,13 @@ impl Driver {
     }
 }
 
-fn count(book: &mut crate::actuator::book::Book, key: &Name, before: &Attempt, after: &Attempt) {
+fn count(
+    book: &mut crate::actuator::book::Book,
+    key: &Name,
+    before: &Attempt,
+    after: &Attempt,
+    overtaken: &'static str,
+) {
     let steps = [
         ("sent", Some(after.signed_at), before.sent_at, after.sent_at),
         (
@@ -309,6 +332,7 @@ fn count(book: &mut crate::actuator::book::Book, key: &Name, before: &Attempt, a
         return;
     }
     match after.stage {
+        Stage::Irreversible if after.overtaken_by.is_some() => book.count_switch(key, overtaken),
         Stage::Irreversible => {
             if let (Some(from), Some(to)) = (after.effective_at, after.ended_at) {
                 book.time_stage(&key.0, "irreversible", to.saturating_sub(from));

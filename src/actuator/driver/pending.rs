@@ -159,6 +159,7 @@ impl Driver {
             effective_at: None,
             effective_time: None,
             effective_block: None,
+            overtaken_by: None,
             ended_at: None,
             note: None,
         };
@@ -182,7 +183,7 @@ impl Driver {
         entries.push(Entry::Attempt(Box::new(attempt.clone())));
         entries.push(Entry::Request(request.clone(), RequestStatus::Acting));
         entries.push(Entry::Decision {
-            record,
+            record: Box::new(record),
             attempt_id: Some(attempt.id.clone()),
         });
         entries.extend(events.iter().cloned().map(Entry::Event));
@@ -301,7 +302,7 @@ impl Driver {
         }
         let event = self.decided(request, &record);
         later.push(Entry::Decision {
-            record,
+            record: Box::new(record),
             attempt_id: None,
         });
         if over {

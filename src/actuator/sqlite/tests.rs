@@ -47,6 +47,7 @@ fn attempt(id: &str, producer: &str, open: bool) -> Attempt {
         effective_at: None,
         effective_time: None,
         effective_block: None,
+        overtaken_by: None,
         registered_block: None,
         registered_for_good: false,
         proposed_at: None,
@@ -149,7 +150,7 @@ async fn everything_written_is_there_after_reopening() {
             Entry::Request(r.clone(), RequestStatus::Acting),
             Entry::Attempt(Box::new(a.clone())),
             Entry::Decision {
-                record,
+                record: Box::new(record),
                 attempt_id: Some("a-1".into()),
             },
             Entry::Arm(arm.clone()),
@@ -191,7 +192,9 @@ async fn everything_written_is_there_after_reopening() {
         Some(AttemptBrief {
             id: "a-1".into(),
             txid: "tx-a-1".into(),
-            stage: Stage::Sent
+            stage: Stage::Sent,
+            overtaken: false,
+            note: Some("x".into()),
         })
     );
     assert_eq!(journal.decisions(Some("r-2".into()), 5).await.unwrap(), []);

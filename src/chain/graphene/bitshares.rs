@@ -199,7 +199,7 @@ impl Chain for BitShares {
             };
             producers.insert(name, state);
         }
-        let schedule = node::schedule(objects, before.block.num, globals.as_ref(), &names)?;
+        let schedule = node::schedule(objects, before.at.block.num, globals.as_ref(), &names)?;
         let mut raw = Vec::with_capacity(memory.blocks.len());
         for num in &memory.blocks {
             if let Some(reply) = answers.maybe("get_block")? {
@@ -208,7 +208,7 @@ impl Chain for BitShares {
         }
         let mut blocks = linked::blocks(
             &raw,
-            [&before.block, &after.block],
+            [&before.at.block, &after.at.block],
             &|block| {
                 let id = text(block, "witness")?;
                 ObjectId::of_kind(id, ObjectId::WITNESS)
@@ -225,21 +225,13 @@ impl Chain for BitShares {
         )?;
         after.number_slots(&mut blocks, &self.spec, globals.as_ref());
         let active_keys = read::authorities(&self.spec, memory, &mut answers)?;
-        let settled = before.block == after.block;
         Ok(Observation {
             chain_id,
-            settled,
-            schedule: settled.then_some(schedule),
             producers,
             blocks,
             active_keys,
-            slack: 0,
             aliases,
-            finalizers: None,
-            head: after.block,
-            head_slot: after.slot,
-            irreversible: after.irreversible,
-            participation: after.participation,
+            ..read::framed(&before.at.block, after.at, schedule)
         })
     }
 
@@ -249,7 +241,7 @@ impl Chain for BitShares {
 
     fn read_probe(&self, replies: &[Reply]) -> Result<BlockRef, ReadError> {
         let value = Answers::new(replies).value("get_dynamic_global_properties")?;
-        Head::read(value).map(|head| head.block)
+        read::head(value).map(|head| head.block)
     }
 
     fn draft(&self, change: &Change, anchor: &Anchor) -> Result<Draft, ReadError> {

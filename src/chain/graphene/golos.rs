@@ -101,21 +101,12 @@ impl Chain for Golos {
             &|block| read::key_changes(&self.spec, block),
         )?;
         let active_keys = read::authorities(&self.spec, memory, &mut answers)?;
-        let settled = before.block == after.block;
         Ok(Observation {
             chain_id,
-            settled,
-            schedule: settled.then_some(schedule),
             producers,
             blocks,
             active_keys,
-            slack: 0,
-            aliases: None,
-            finalizers: None,
-            head: after.block,
-            head_slot: after.slot,
-            irreversible: after.irreversible,
-            participation: after.participation,
+            ..read::framed(&before.block, after, schedule)
         })
     }
 

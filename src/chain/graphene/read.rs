@@ -8,11 +8,13 @@ use serde_json::{Map, Value, json};
 use super::answers::Answers;
 use super::fields::{as_integer, bad, block_id, field, integer, parse_time, text, time};
 use super::{BlockHeader, Dialect, Signatory};
-use crate::chain::{Block, BlockRef, ChainSpec, Memory, ProducerState, ReadError, Schedule};
+use crate::chain::{
+    Block, BlockRef, ChainSpec, Memory, Observation, ProducerState, ReadError, Schedule,
+};
 use crate::clock::Millis;
 use crate::keys::{PublicKey, Signature};
 
-/// Dynamic global properties, as far as needed.
+/// Dynamic global properties, as far as all of them have them.
 pub(super) struct Head {
     pub(super) block: BlockRef,
     pub(super) slot: u64,
@@ -36,6 +38,27 @@ pub(super) fn head(value: &Value) -> Result<Head, ReadError> {
             .and_then(as_integer)
             .map(|count| f64::from(u32::try_from(count.min(128)).unwrap_or(128)) / 128.0),
     })
+}
+
+/// What two readings of the head frame. What was read between two equal heads belongs to that head; otherwise the schedule
+/// may be of the one or the other, and is not told.
+pub(super) fn framed(before: &BlockRef, after: Head, schedule: Schedule) -> Observation {
+    let settled = *before == after.block;
+    Observation {
+        chain_id: None,
+        settled,
+        schedule: settled.then_some(schedule),
+        producers: BTreeMap::new(),
+        blocks: Vec::new(),
+        active_keys: BTreeMap::new(),
+        slack: 0,
+        aliases: None,
+        finalizers: None,
+        head: after.block,
+        head_slot: after.slot,
+        irreversible: after.irreversible,
+        participation: after.participation,
+    }
 }
 
 /// The chain id inside `get_config`: the one member whose name ends in `_CHAIN_ID` and holds 64 hex digits
@@ -238,14 +261,19 @@ fn version(text: &str) -> Option<u32> {
     Some(u32::from(major) << 24 | u32::from(fork) << 16 | u32::from(revision))
 }
 
-/// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.
-pub(super) fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
+/// The operations of a block's transactions, in order.
+pub(super) fn operations(block: &Value) -> impl Iterator<Item = &Value> {
     let transactions = block.get("transactions").and_then(Value::as_array);
     transactions
         .into_iter()
         .flatten()
         .filter_map(|tx| tx.get("operations").and_then(Value::as_array))
         .flatten()
+}
+
+/// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.
+pub(super) fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
+    operations(block)
         .filter_map(|op| key_change(spec, op))
         .collect()
 }

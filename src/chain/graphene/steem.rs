@@ -104,21 +104,12 @@ impl Chain for Steem {
         }
         blocks.sort_by_key(|block| block.num);
         let active_keys = read::authorities(&self.spec, memory, &mut answers)?;
-        let settled = before.block == after.block;
         Ok(Observation {
             chain_id,
-            settled,
-            schedule: settled.then_some(schedule),
             producers,
             blocks,
             active_keys,
-            slack: 0,
-            aliases: None,
-            finalizers: None,
-            head: after.block,
-            head_slot: after.slot,
-            irreversible: after.irreversible,
-            participation: after.participation,
+            ..read::framed(&before.block, after, schedule)
         })
     }
 

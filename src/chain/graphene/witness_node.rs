@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{as_integer, bad, block_id, field, integer, parse_time, text, time};
+use super::fields::{as_integer, bad, field, integer, parse_time, text};
 use super::objects::ObjectId;
 use super::read;
-use crate::chain::{
-    Block, BlockRef, ChainSpec, ProducerState, ReadError, Rejection, RpcFault, Schedule,
-};
+use crate::chain::{Block, ChainSpec, ProducerState, ReadError, Rejection, RpcFault, Schedule};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 
@@ -24,10 +22,7 @@ const MAINTENANCES: usize = 1_000;
 
 /// Dynamic global properties, as far as needed.
 pub(super) struct Head {
-    pub(super) block: BlockRef,
-    pub(super) slot: u64,
-    pub(super) irreversible: u64,
-    pub(super) participation: Option<f64>,
+    pub(super) at: read::Head,
     /// Time of the last maintenance block.
     maintained: Option<Millis>,
     /// The first block at or after this time is the next maintenance block.
@@ -57,14 +52,10 @@ impl Head {
             _ => None,
         };
         Ok(Self {
-            block: BlockRef {
-                num: integer(value, "head_block_number")?,
-                id: block_id(value, "head_block_id")?,
-                time: time(value, "time")?,
+            at: read::Head {
+                participation: filled.map(|bits| f64::from(bits.count_ones()) / 128.0),
+                ..read::head(value)?
             },
-            slot: integer(value, "current_aslot")?,
-            irreversible: integer(value, "last_irreversible_block_num")?,
-            participation: filled.map(|bits| f64::from(bits.count_ones()) / 128.0),
             maintained: moment(value, "last_budget_time"),
             maintenance_due: moment(value, "next_maintenance_time"),
         })
@@ -84,14 +75,14 @@ impl Head {
         for block in blocks {
             let between = maintenances
                 .iter()
-                .filter(|m| block.time <= **m && **m < self.block.time)
+                .filter(|m| block.time <= **m && **m < self.at.block.time)
                 .count();
             let left_out = u64::try_from(between).unwrap_or(0).saturating_mul(skip);
-            let back = self.block.time.checked_sub(block.time);
+            let back = self.at.block.time.checked_sub(block.time);
             let back = back.and_then(|ms| ms.checked_div(spec.block_interval));
             block.slot = back
                 .and_then(i64::checked_neg)
-                .and_then(|back| self.slot.checked_add_signed(back))
+                .and_then(|back| self.at.slot.checked_add_signed(back))
                 .map(|slot| slot.saturating_add(left_out));
         }
     }
@@ -319,12 +310,7 @@ pub(super) fn key_changes(
     block: &Value,
     names: &Names,
 ) -> Vec<(String, PublicKey)> {
-    let transactions = block.get("transactions").and_then(Value::as_array);
-    transactions
-        .into_iter()
-        .flatten()
-        .filter_map(|tx| tx.get("operations").and_then(Value::as_array))
-        .flatten()
+    read::operations(block)
         .filter(|op| op.get(0).and_then(Value::as_u64) == Some(21))
         .filter_map(|op| {
             let body = op.get(1)?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{file, number, object, span, text, words};
+use super::shapes::{file, number, object, span, text, words};
 use crate::config::notify::Severity;
 
 pub(super) fn notify() -> Value {

@@ -3,57 +3,22 @@
 
 use serde_json::{Value, json};
 use slotkeeper::chain::{
-    Accepted, Anchor, BlockId, BlockRef, Chain as _, ChainSpec, Change, Memory, Method, Outcome,
-    Protocol, Rejection, Reply, RpcFault, graphene,
+    Accepted, Anchor, BlockId, Chain as _, Memory, Outcome, Protocol, Rejection, graphene,
 };
 use slotkeeper::devnet::Devnet;
 use slotkeeper::devnet::chain::{active_key, node_key};
 use slotkeeper::keys::{Nonce, PublicKey, SecretKey, Signer};
 
-use super::{client, start};
-
-/// Posts any text; the HTTP status and the reply.
-async fn post(url: &str, body: String) -> (u16, Value) {
-    let reply = client().post(url).body(body).send().await.unwrap();
-    let status = reply.status().as_u16();
-    (
-        status,
-        serde_json::from_str(&reply.text().await.unwrap()).unwrap(),
-    )
-}
+use super::drafts::{answers, spec, submit, switch};
+use super::{post_any, start};
 
 async fn call(url: &str, params: Value) -> (u16, Value) {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "call", "params": params});
-    post(url, body.to_string()).await
+    post_any(url, body.to_string()).await
 }
 
 fn adapter() -> graphene::bitshares::BitShares {
-    graphene::bitshares::BitShares::new(ChainSpec {
-        name: "bitshares".into(),
-        protocol: Protocol::BitShares,
-        chain_id: graphene::TESTNET_CHAIN_ID,
-        address_prefix: "TST".into(),
-        core_symbol: "TESTS".into(),
-        block_interval: 1_000,
-    })
-}
-
-/// The adapter's calls, each answered by the devnet.
-async fn answers(url: &str, calls: Vec<slotkeeper::chain::Call>) -> Vec<Reply> {
-    let mut replies = Vec::new();
-    for one in calls {
-        assert_eq!(one.method, "call");
-        let (_, body) = call(url, one.params).await;
-        replies.push(match body.get("error") {
-            Some(error) => Err(RpcFault {
-                code: error["code"].as_i64().expect("code"),
-                message: "must not matter".into(),
-                data: error["data"].clone(),
-            }),
-            None => Ok(body["result"].clone()),
-        });
-    }
-    replies
+    graphene::bitshares::BitShares::new(spec(Protocol::BitShares))
 }
 
 #[tokio::test]
@@ -69,7 +34,7 @@ async fn calls_are_framed_and_refused_as_a_node_does() {
         (json!({"jsonrpc": "2.0", "id": 1, "method": "call", "params": [0, "get_block", ["x"]]}).to_string(), 200, 4),
         (json!({"jsonrpc": "2.0", "id": 1, "method": "call", "params": [0, "get_witness_by_account", ["nosuch"]]}).to_string(), 200, 10),
     ] {
-        let (http, reply) = post(&url, body.clone()).await;
+        let (http, reply) = post_any(&url, body.clone()).await;
         assert_eq!((http, &reply["error"]["code"]), (status, &json!(code)), "{body}");
     }
     // Api 0 by number, by name, and as a bare method.
@@ -79,7 +44,7 @@ async fn calls_are_framed_and_refused_as_a_node_does() {
         json!({"id": 1, "method": "call", "params": ["database", "get_chain_id", []]}),
         json!({"id": 1, "method": "get_chain_id", "params": []}),
     ] {
-        let (http, reply) = post(&url, body.to_string()).await;
+        let (http, reply) = post_any(&url, body.to_string()).await;
         assert_eq!((http, &reply["result"]), (200, &json!(id)));
     }
     // An account that is no witness, an object that is not there.
@@ -106,7 +71,8 @@ async fn the_adapter_reads_head_producer_schedule_and_blocks() {
         authorities: vec!["alice".into(), "nosuch".into()],
         ..Memory::default()
     };
-    let seen = adapter().read(&memory, &answers(&url, adapter().survey(&memory)).await);
+    let chain = adapter();
+    let seen = chain.read(&memory, &answers(&chain, &url, chain.survey(&memory)).await);
     let seen = seen.unwrap();
     assert_eq!(seen.aliases.as_ref().unwrap()["1.6.1"], "alice");
     assert_eq!(seen.producers["nosuch"], None);
@@ -143,59 +109,20 @@ async fn the_adapter_reads_head_producer_schedule_and_blocks() {
 
 type Spoil<'a> = &'a dyn Fn(&mut Anchor);
 
-/// A switch of alice's key as the adapter drafts it, signed by `key`.
-async fn switch(devnet: &Devnet, key: &SecretKey, change: impl Fn(&mut Anchor)) -> Value {
-    let url = devnet.endpoint(0).url();
-    let memory = Memory {
-        producers: vec!["alice".into()],
-        ..Memory::default()
-    };
-    let seen = adapter()
-        .read(&memory, &answers(&url, adapter().survey(&memory)).await)
-        .unwrap();
-    let mut anchor = Anchor {
-        head_time: seen.head.time,
-        irreversible: BlockRef {
-            num: seen.head.num,
-            id: seen.head.id.clone(),
-            time: seen.head.time,
-        },
-        state: seen.producers["alice"].clone().unwrap(),
-    };
-    change(&mut anchor);
-    let to = node_key("alice", "B").unwrap().public_key();
-    let draft = adapter()
-        .draft(
-            &Change {
-                producer: "alice".into(),
-                from: anchor.state.registered_key,
-                to,
-                method: Method::WitnessUpdate,
-                permission: None,
-                finalizer: None,
-            },
-            &anchor,
-        )
-        .unwrap();
-    let signature = key.sign(&draft.digest, Nonce::Graphene).unwrap();
-    serde_json::to_value(adapter().seal(draft, &signature)).unwrap()
-}
-
 async fn refusal(devnet: &Devnet, sealed: &Value) -> (Accepted, i64) {
-    let url = devnet.endpoint(0).url();
-    let submit = adapter().submit(&sealed["transaction"]);
-    let reply = answers(&url, vec![submit]).await.remove(0);
+    let reply = submit(&adapter(), devnet, sealed).await;
     let code = reply.as_ref().err().map_or(0, |fault| fault.code);
     (adapter().accepted(&reply), code)
 }
 
 #[tokio::test]
 async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
+    let chain = adapter();
     let devnet = start(Protocol::BitShares).await;
     let active = active_key("alice").unwrap();
     let wrong = node_key("alice", "A").unwrap();
     let refused = |why, code| (Accepted::Refused(why), code);
-    let sealed = switch(&devnet, &wrong, |_| ()).await;
+    let sealed = switch(&chain, &devnet, &wrong, |_| ()).await;
     let said = refusal(&devnet, &sealed).await;
     assert_eq!(said, refused(Rejection::MissingAuthority, 4_010_001));
     let cases: [(Spoil<'_>, Rejection, i64); 6] = [
@@ -230,17 +157,17 @@ async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
         ),
     ];
     for (change, why, code) in cases {
-        let sealed = switch(&devnet, &active, change).await;
+        let sealed = switch(&chain, &devnet, &active, change).await;
         assert_eq!(refusal(&devnet, &sealed).await, refused(why, code));
     }
-    let mut spoilt = switch(&devnet, &active, |_| ()).await;
+    let mut spoilt = switch(&chain, &devnet, &active, |_| ()).await;
     let signature = spoilt["transaction"]["signatures"][0].clone();
     spoilt["transaction"]["signatures"] = json!([signature, signature]);
     let said = refusal(&devnet, &spoilt).await;
     assert_eq!(said, refused(Rejection::BadSignature, 4_010_005));
 
     let before = devnet.with_chain(|c| c.head().witness("alice").unwrap().url.clone());
-    let sealed = switch(&devnet, &active, |_| ()).await;
+    let sealed = switch(&chain, &devnet, &active, |_| ()).await;
     assert_eq!(refusal(&devnet, &sealed).await, (Accepted::Now, 0));
     assert_eq!(
         refusal(&devnet, &sealed).await,
@@ -255,7 +182,8 @@ async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
     assert_eq!(after, before);
     let sealed = serde_json::from_value(sealed).unwrap();
     let url = devnet.endpoint(0).url();
-    let outcome = adapter().outcome(&sealed, &answers(&url, adapter().follow(&sealed)).await);
+    let followed = answers(&chain, &url, chain.follow(&sealed)).await;
+    let outcome = chain.outcome(&sealed, &followed);
     assert_eq!(outcome, Outcome::Pending);
 }
 

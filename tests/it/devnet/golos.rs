@@ -3,13 +3,13 @@
 
 use serde_json::{Value, json};
 use slotkeeper::chain::{
-    Accepted, Anchor, BlockId, BlockRef, Chain as _, ChainSpec, Change, Memory, Method, Outcome,
-    Protocol, Rejection, Reply, RpcFault, graphene,
+    Accepted, BlockId, Chain as _, Memory, Outcome, Protocol, Rejection, graphene,
 };
 use slotkeeper::devnet::Devnet;
 use slotkeeper::devnet::chain::{active_key, node_key};
-use slotkeeper::keys::{Nonce, PublicKey, SecretKey, Signer};
+use slotkeeper::keys::{PublicKey, Signer};
 
+use super::drafts::{answers, spec, submit, switch};
 use super::{call, post, start};
 
 async fn ask(url: &str, api: &str, method: &str, arguments: Value) -> Value {
@@ -17,31 +17,7 @@ async fn ask(url: &str, api: &str, method: &str, arguments: Value) -> Value {
 }
 
 fn adapter() -> graphene::golos::Golos {
-    graphene::golos::Golos::new(ChainSpec {
-        name: "golos".into(),
-        protocol: Protocol::Golos,
-        chain_id: graphene::TESTNET_CHAIN_ID,
-        address_prefix: "TST".into(),
-        core_symbol: "TESTS".into(),
-        block_interval: 1_000,
-    })
-}
-
-/// The adapter's calls, each answered by the devnet.
-async fn answers(url: &str, calls: Vec<slotkeeper::chain::Call>) -> Vec<Reply> {
-    let mut replies = Vec::new();
-    for one in calls {
-        let body = call(url, &one.method, one.params).await;
-        replies.push(match body.get("error") {
-            Some(error) => Err(RpcFault {
-                code: error["code"].as_i64().expect("code"),
-                message: "must not matter".into(),
-                data: error["data"].clone(),
-            }),
-            None => Ok(body["result"].clone()),
-        });
-    }
-    replies
+    graphene::golos::Golos::new(spec(Protocol::Golos))
 }
 
 #[tokio::test]
@@ -108,7 +84,8 @@ async fn the_adapter_reads_head_producer_schedule_and_blocks() {
     for absent in ["block_id", "signing_key", "transaction_ids"] {
         assert!(plain["result"].get(absent).is_none());
     }
-    let seen = adapter().read(&memory, &answers(&url, adapter().survey(&memory)).await);
+    let chain = adapter();
+    let seen = chain.read(&memory, &answers(&chain, &url, chain.survey(&memory)).await);
     let seen = seen.unwrap();
     assert_eq!(seen.chain_id, Some(graphene_chain_id()));
     assert_eq!(seen.producers["nosuch"], None);
@@ -136,69 +113,30 @@ async fn the_adapter_reads_head_producer_schedule_and_blocks() {
     }
 }
 
-/// A switch of alice's key as the adapter drafts it, signed by `key`.
-async fn switch(devnet: &Devnet, key: &SecretKey, change: impl Fn(&mut Anchor)) -> Value {
-    let url = devnet.endpoint(0).url();
-    let memory = Memory {
-        producers: vec!["alice".into()],
-        ..Memory::default()
-    };
-    let seen = adapter()
-        .read(&memory, &answers(&url, adapter().survey(&memory)).await)
-        .unwrap();
-    let mut anchor = Anchor {
-        head_time: seen.head.time,
-        irreversible: BlockRef {
-            num: seen.head.num,
-            id: seen.head.id.clone(),
-            time: seen.head.time,
-        },
-        state: seen.producers["alice"].clone().unwrap(),
-    };
-    change(&mut anchor);
-    let to = node_key("alice", "B").unwrap().public_key();
-    let draft = adapter()
-        .draft(
-            &Change {
-                producer: "alice".into(),
-                from: anchor.state.registered_key,
-                to,
-                method: Method::WitnessUpdate,
-                permission: None,
-                finalizer: None,
-            },
-            &anchor,
-        )
-        .unwrap();
-    let signature = key.sign(&draft.digest, Nonce::Graphene).unwrap();
-    serde_json::to_value(adapter().seal(draft, &signature)).unwrap()
-}
-
 async fn sent(devnet: &Devnet, sealed: &Value) -> Accepted {
-    let url = devnet.endpoint(0).url();
-    let submit = adapter().submit(&sealed["transaction"]);
-    adapter().accepted(&answers(&url, vec![submit]).await[0])
+    adapter().accepted(&submit(&adapter(), devnet, sealed).await)
 }
 
 #[tokio::test]
 async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
+    let chain = adapter();
     let devnet = start(Protocol::Golos).await;
     let active = active_key("alice").unwrap();
     let wrong = node_key("alice", "A").unwrap();
     let refused = |why| Accepted::Refused(why);
-    let sealed = switch(&devnet, &wrong, |_| ()).await;
+    let sealed = switch(&chain, &devnet, &wrong, |_| ()).await;
     assert_eq!(
         sent(&devnet, &sealed).await,
         refused(Rejection::MissingAuthority)
     );
-    let sealed = switch(&devnet, &active, |a| a.head_time -= 120_000).await;
+    let sealed = switch(&chain, &devnet, &active, |a| a.head_time -= 120_000).await;
     assert_eq!(sent(&devnet, &sealed).await, refused(Rejection::Expired));
-    let sealed = switch(&devnet, &active, |a| a.head_time += 7_200_000).await;
+    let sealed = switch(&chain, &devnet, &active, |a| a.head_time += 7_200_000).await;
     assert_eq!(
         sent(&devnet, &sealed).await,
         refused(Rejection::ExpirationTooFar)
     );
-    let sealed = switch(&devnet, &active, |a| {
+    let sealed = switch(&chain, &devnet, &active, |a| {
         a.irreversible.id = BlockId(format!("{}{}", &a.irreversible.id.0[..8], "ab".repeat(16)));
     })
     .await;
@@ -206,7 +144,7 @@ async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
         sent(&devnet, &sealed).await,
         refused(Rejection::ReferenceBlock)
     );
-    let mut twice = switch(&devnet, &active, |_| ()).await;
+    let mut twice = switch(&chain, &devnet, &active, |_| ()).await;
     let signature = twice["transaction"]["signatures"][0].clone();
     twice["transaction"]["signatures"] = json!([signature, signature]);
     assert_eq!(
@@ -215,7 +153,7 @@ async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
     );
 
     let before = devnet.with_chain(|c| c.head().witness("alice").unwrap().url.clone());
-    let sealed = switch(&devnet, &active, |a| {
+    let sealed = switch(&chain, &devnet, &active, |a| {
         // The chain ignores the properties: only url and key change.
         a.state.props["maximum_block_size"] = json!(131_072);
     })
@@ -234,7 +172,8 @@ async fn a_switch_is_taken_once_and_refused_for_the_right_reasons() {
     });
     let sealed = serde_json::from_value(sealed).unwrap();
     let url = devnet.endpoint(0).url();
-    let outcome = adapter().outcome(&sealed, &answers(&url, adapter().follow(&sealed)).await);
+    let followed = answers(&chain, &url, chain.follow(&sealed)).await;
+    let outcome = chain.outcome(&sealed, &followed);
     assert!(
         matches!(
             outcome,
@@ -261,7 +200,8 @@ async fn a_witness_that_misses_too_long_is_shut_down_by_the_chain() {
         ..Memory::default()
     };
     let url = devnet.endpoint(0).url();
-    let seen = adapter().read(&memory, &answers(&url, adapter().survey(&memory)).await);
+    let chain = adapter();
+    let seen = chain.read(&memory, &answers(&chain, &url, chain.survey(&memory)).await);
     let state = seen.unwrap().producers["alice"].clone().unwrap();
     assert!(!state.enabled && state.registered_key.is_null());
 }

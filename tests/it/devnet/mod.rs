@@ -1,8 +1,10 @@
 //! The devnet against the recordings of real nodes, over real HTTP.
 
+mod bench;
 mod bitshares;
 mod broadcast;
 mod chain;
+mod drafts;
 mod faults;
 mod golos;
 pub(crate) mod reads;
@@ -35,16 +37,21 @@ pub(crate) fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// Posts any JSON body; the reply as JSON.
+/// Posts any text; the HTTP status and the reply.
+pub(crate) async fn post_any(url: &str, body: String) -> (u16, Value) {
+    let reply = client().post(url).body(body).send().await.unwrap();
+    let status = reply.status().as_u16();
+    (
+        status,
+        serde_json::from_str(&reply.text().await.unwrap()).unwrap(),
+    )
+}
+
+/// Posts any JSON body; the reply, which comes with status 200.
 pub(crate) async fn post(url: &str, body: &Value) -> Value {
-    let reply = client()
-        .post(url)
-        .body(body.to_string())
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(reply.status(), 200);
-    serde_json::from_str(&reply.text().await.unwrap()).unwrap()
+    let (status, reply) = post_any(url, body.to_string()).await;
+    assert_eq!(status, 200);
+    reply
 }
 
 /// One call; the whole reply.
