@@ -237,6 +237,7 @@ pub(crate) fn view() -> View {
         clock_offset: None,
         aliases: None,
         finalizers: None,
+        election: None,
     }
 }
 
@@ -262,6 +263,7 @@ pub(crate) fn snapshot() -> Snapshot {
             judged: 99_999,
             schedule_until: Some(100_020),
         },
+        election: None,
         finalizers: Arc::new(BTreeMap::from([(
             "alice".to_owned(),
             slotkeeper::chain::Finalizer {

@@ -229,6 +229,7 @@ impl Sim {
             clock_offset: None,
             aliases: None,
             finalizers: None,
+            election: None,
         }
     }
 
