@@ -60,6 +60,7 @@ fn view(head_time: Millis) -> View {
         aliases: None,
         finalizers: None,
         agreeing: 3,
+        election: None,
         clock_offset: None,
     }
 }
