@@ -100,6 +100,7 @@ pub(crate) fn config() -> Config {
             max_age: Duration::from_secs(30),
         }],
         notify: vec![],
+        pings: vec![],
         warnings: vec![],
     }
 }

@@ -27,7 +27,7 @@ const FOREIGN: [(&str, &str); 14] = [
     ("up", ""),
     (
         "ALERTS",
-        "alertname alertstate severity action source chain producer signing_key",
+        "alertname alertstate severity action source receiver chain producer signing_key",
     ),
     ("prometheus_notifications_alertmanagers_discovered", ""),
     ("prometheus_notifications_errors_total", "alertmanager"),
@@ -104,16 +104,20 @@ impl Known for Metrics {
         if name == "ALERTS" && label == "alertname" {
             return self.alerts.contains(value);
         }
-        // These count how switches ended; other metrics have outcomes of their own.
-        if name == "slotkeeper_actuator_switches_total" && label == "outcome" {
-            return [
+        // Other metrics have outcomes of their own.
+        let outcomes: &[&str] = match name {
+            "slotkeeper_actuator_switches_total" => &[
                 "effective",
                 "expired",
                 "failed",
                 "adopted",
                 "operator_override",
-            ]
-            .contains(&value);
+            ],
+            "slotkeeper_notifications_total" => &["delivered", "retried", "refused", "left_out"],
+            _ => &[],
+        };
+        if label == "outcome" && !outcomes.is_empty() {
+            return outcomes.contains(&value);
         }
         let few = VALUES.iter().find(|(l, _)| *l == label);
         few.is_none_or(|(_, values)| words(values).contains(value))
