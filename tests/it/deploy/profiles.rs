@@ -163,6 +163,7 @@ pub(crate) fn told(bundle: &Bundle) -> Result<(), String> {
     let readme = bundle.text("deploy/README.md")?;
     for row in [
         "| scrape and evaluation | 1 s, 1 s | 15 s, 15 s |",
+        "measured: p50 1.0 s, p95 1.7 s | computed: at most 30 s; measured: p50 19 s, p95 28 s |",
         "| Prometheus flag | `--rules.alert.resend-delay=5s` | none (1 m) |",
         "| `group_wait`: actuator, people | 0 s, 5 s | 0 s, 30 s |",
         "| heartbeat: `group_interval`, `repeat_interval` | 5 s, 4 s | 1 m, 50 s |",
