@@ -8,6 +8,7 @@ use super::{CliError, CliResult};
 use crate::chain::Protocol;
 use crate::clock::Stopwatch;
 use crate::demo::story::Story;
+use crate::demo::teller::StoryError;
 use crate::demo::timeline::{Event, Kind, Timeline};
 use crate::demo::world::{self, World, WorldConfig};
 
@@ -115,7 +116,17 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
             anyhow::bail!("interrupted before the standby produced");
         }
     };
-    match &ended {
+    look_around(args, &ended).await?;
+    world.stop().await;
+    ended.map(|_| ()).map_err(Into::into)
+}
+
+/// The end of the story for people; where it ended well, they can look around until they press Ctrl-C.
+pub(super) async fn look_around(
+    args: &DemoArgs,
+    ended: &Result<Timeline, StoryError>,
+) -> anyhow::Result<()> {
+    match ended {
         Ok(timeline) if !args.json => print_summary(timeline),
         _ => {}
     }
@@ -125,8 +136,7 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
         }
         tokio::signal::ctrl_c().await?;
     }
-    world.stop().await;
-    ended.map(|_| ()).map_err(Into::into)
+    Ok(())
 }
 
 /// What the demo does faster than a real Antelope chain, so that it ends within two minutes.
@@ -155,7 +165,7 @@ fn print_urls(world: &World) {
     println!("files         {}\n", world.directory.path().display());
 }
 
-pub(super) fn print_summary(timeline: &Timeline) {
+fn print_summary(timeline: &Timeline) {
     let Some(missed) = timeline.at(Kind::Missed) else {
         return;
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::demo::{DemoArgs, print_summary};
+use super::demo::{DemoArgs, look_around};
 use crate::clock::Stopwatch;
 use crate::demo::nodeos::network::NODES;
 use crate::demo::nodeos::story::Story;
@@ -20,6 +20,7 @@ pub(super) async fn tell(args: &DemoArgs, place: &Path) -> anyhow::Result<()> {
     let config = NodeosConfig {
         monitoring: !args.no_prometheus,
         watch_only: false,
+        permission: true,
         port_base: args.port_base,
     };
     let watch = Stopwatch::start();
@@ -54,16 +55,7 @@ pub(super) async fn tell(args: &DemoArgs, place: &Path) -> anyhow::Result<()> {
             anyhow::bail!("interrupted before the standby produced");
         }
     };
-    match &ended {
-        Ok(timeline) if !args.json => print_summary(timeline),
-        _ => {}
-    }
-    if !args.exit && ended.is_ok() {
-        if !args.json {
-            println!("\nStill running; look around, then press Ctrl-C.");
-        }
-        tokio::signal::ctrl_c().await?;
-    }
+    look_around(args, &ended).await?;
     world.stop().await;
     ended.map(|_| ()).map_err(Into::into)
 }

@@ -32,6 +32,8 @@ const CARRY_MS: i64 = 50 * 60 * 1000;
         your wallet). With --broadcast it is signed here and sent. The owner key is never needed and is refused.",
     after_help = "Examples:\n  \
         slotkeeper producer permission eos/alice > permission.json\n  \
+        slotkeeper tx sign --protocol antelope --key-file alice-active.pem < permission.json > signed.json\n  \
+        slotkeeper tx broadcast --protocol antelope --endpoint https://api.example.org < signed.json\n  \
         slotkeeper producer permission eos/alice --key EOS7… --broadcast --key-file alice-active.pem\n  \
         slotkeeper check-config --online                            # afterwards: does it suffice, can it do too much?\n\n\
         Exit codes: 0 printed, or an endpoint has it; 1 failed or refused; 2 usage or config."

@@ -39,7 +39,8 @@ enum TxCommand {
         'slotkeeper keys inspect STM…' prints a key in hex. Out come serialized, digest, txid, signature,\n\
         public_key, and the transaction ready to broadcast.\n\n\
         On Antelope give --chain-id, and the transaction as nodes show it (actions with their data as an object); the\n\
-        signature is SIG_K1_…, the transaction the packed body that nodes take."
+        signature is SIG_K1_…, the transaction the packed body that nodes take. What 'slotkeeper producer permission'\n\
+        printed is taken as it is: it names its chain."
     )]
     Sign(SignArgs),
     /// Send a signed transaction: the same bytes to every endpoint, once each.
@@ -119,16 +120,23 @@ fn sign(args: &SignArgs) -> CliResult {
             field.clone_from(text);
         }
     }
-    let chain_id = match (args.chain_id, Dialect::mainnet_chain_id(args.protocol)) {
-        (Some(ChainId(id)), _) | (None, Some(id)) => id,
-        (None, None) => {
-            return Err(CliError::Usage(anyhow!(
-                "--chain-id is needed: {} has many networks; get_info of one of its nodes shows it",
-                args.protocol
-            )));
-        }
+    let (input, printed_for) = of_a_command(read_transaction()?);
+    let given = args.chain_id.map(|ChainId(id)| id);
+    let main_net = Dialect::mainnet_chain_id(args.protocol);
+    let Some(chain_id) = given.or(printed_for).or(main_net) else {
+        return Err(CliError::Usage(anyhow!(
+            "--chain-id is needed: {} has many networks; get_info of one of its nodes shows it",
+            args.protocol
+        )));
     };
-    let input = read_transaction()?;
+    if let Some(other) = printed_for.filter(|id| *id != chain_id) {
+        return Err(anyhow!(
+            "the transaction on stdin was made for the chain {}, not for {}",
+            hex::encode(&other),
+            hex::encode(&chain_id)
+        )
+        .into());
+    }
     if args.protocol == Protocol::Antelope {
         let key = key_file::load(&args.key_file, &args.passphrase.source())?;
         let object = super::tx_antelope::sign(&input, &chain_id, &dialect.address_prefix, &key)?;
@@ -139,6 +147,17 @@ fn sign(args: &SignArgs) -> CliResult {
     let key = key_file::load(&args.key_file, &args.passphrase.source())?;
     let object = seal(&mut signed, &dialect, form, &chain_id, &key)?;
     print(&object.to_string())
+}
+
+/// The transaction in what a command of ours printed (`producer permission`, `tx sign`), with the chain that it was printed
+/// for; anything else as it is.
+fn of_a_command(mut input: Value) -> (Value, Option<[u8; 32]>) {
+    let chain_id = input.get("chain_id").and_then(Value::as_str);
+    let chain_id = chain_id.and_then(|id| hex::decode_array(id).ok());
+    match input.get_mut("transaction").map(Value::take) {
+        Some(transaction) => (transaction, chain_id),
+        None => (input, None),
+    }
 }
 
 /// Adds the signature and describes the result.

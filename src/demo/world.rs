@@ -93,14 +93,7 @@ impl World {
         };
         let app = App::start(crate::config::load(&file)?, options).await?;
         let monitoring = if config.monitoring {
-            let monitored = Monitored {
-                web: loopback(ports.web),
-                control: loopback(ports.control),
-                token_file,
-                prometheus_port: ports.prometheus,
-                alertmanager_port: ports.alertmanager,
-            };
-            Some(Monitoring::start(&monitored).await?)
+            Some(Monitoring::start(&ports.monitored(token_file)).await?)
         } else {
             None
         };
@@ -167,6 +160,17 @@ impl Ports {
             prometheus: port(2)?,
             alertmanager: port(3)?,
         })
+    }
+
+    /// What Prometheus and Alertmanager need to know of a world that listens here.
+    pub(super) fn monitored(&self, token_file: PathBuf) -> Monitored {
+        Monitored {
+            web: loopback(self.web),
+            control: loopback(self.control),
+            token_file,
+            prometheus_port: self.prometheus,
+            alertmanager_port: self.alertmanager,
+        }
     }
 }
 

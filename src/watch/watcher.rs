@@ -50,6 +50,8 @@ pub struct Watcher {
     authorities_at: Option<Millis>,
     store_failures: u64,
     store_failing: bool,
+    /// What the log last said of the endpoints.
+    pub(super) told: super::log::Told,
     sender: watch::Sender<Arc<Snapshot>>,
 }
 
@@ -141,6 +143,7 @@ impl Watcher {
             authorities_at: None,
             store_failures: 0,
             store_failing: false,
+            told: super::log::Told::default(),
             sender: watch::Sender::new(Arc::new(Snapshot::empty())),
         };
         watcher.publish(now_ms());
@@ -354,6 +357,8 @@ impl Watcher {
     }
 
     fn publish(&mut self, now: Millis) {
+        let endpoints = self.pool.statuses();
+        self.log_endpoints(&endpoints, now);
         let snapshot = Snapshot {
             chain: self.plan.name.clone(),
             tick_at: now,
@@ -363,7 +368,7 @@ impl Watcher {
             irreversible: self.ledger.irreversible().cloned(),
             providers: self.plan.providers,
             quorum: self.plan.quorum,
-            endpoints: self.pool.statuses(),
+            endpoints,
             slots: self.ledger.slots(),
             finalizers: Arc::clone(&self.finalizers),
             producers: self.pictures.clone(),

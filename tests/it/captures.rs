@@ -17,7 +17,7 @@ const NODES: [(&str, Protocol); 2] = [
     ("hive-rpc-captures", Protocol::Hive),
 ];
 
-fn testnet(protocol: Protocol) -> Steem {
+pub(crate) fn testnet(protocol: Protocol) -> Steem {
     Steem::new(ChainSpec {
         name: protocol.to_string(),
         protocol,
@@ -37,6 +37,13 @@ fn replies(file: &str) -> Vec<(String, Value, Value)> {
         .filter(|(_, capture)| capture.get("body").is_some_and(|body| !body.is_null()))
         .map(|(name, mut capture)| (name, capture["request"].take(), capture["body"].take()))
         .collect()
+}
+
+/// The result of the capture of that name.
+fn result(all: &[(String, Value, Value)], wanted: &str) -> Value {
+    let capture = all.iter().find(|(name, _, _)| name == wanted);
+    let capture = capture.unwrap_or_else(|| panic!("no capture {wanted}"));
+    capture.2["result"].clone()
 }
 
 fn reply(body: &Value) -> Reply {
@@ -137,13 +144,7 @@ fn every_read_of_a_real_node_is_understood() {
     for (file, protocol) in NODES {
         let chain = testnet(protocol);
         let all = replies(file);
-        let result = |wanted: &str| {
-            all.iter()
-                .find(|(name, _, _)| name == wanted)
-                .unwrap_or_else(|| panic!("{file}: no capture {wanted}"))
-                .2["result"]
-                .clone()
-        };
+        let result = |wanted: &str| result(&all, wanted);
         let hive = protocol == Protocol::Hive;
         let names: [(&str, Value); 5] = if hive {
             [
@@ -229,13 +230,7 @@ fn every_read_of_a_real_node_is_understood() {
 fn disabled_witness_reads_as_null_key() {
     let chain = testnet(Protocol::Hive);
     let all = replies("hive-rpc-captures");
-    let get = |wanted: &str| {
-        all.iter()
-            .find(|(name, _, _)| name == wanted)
-            .expect("capture")
-            .2["result"]
-            .clone()
-    };
+    let get = |wanted: &str| result(&all, wanted);
     let memory = Memory {
         producers: vec!["wit02".into()],
         ..Memory::default()
@@ -402,13 +397,7 @@ fn no_capture_is_left_over() {
 fn the_keys_that_may_sign_for_an_account() {
     let chain = testnet(Protocol::Steem);
     let all = replies("steem-rpc-captures");
-    let get = |wanted: &str| {
-        all.iter()
-            .find(|(name, _, _)| name == wanted)
-            .expect("capture")
-            .2["result"]
-            .clone()
-    };
+    let get = |wanted: &str| result(&all, wanted);
     let memory = Memory {
         authorities: vec!["wita".into()],
         ..Memory::default()
@@ -422,77 +411,4 @@ fn the_keys_that_may_sign_for_an_account() {
     let named = get("accounts")[0]["active"]["key_auths"][0][0].clone();
     let expected = PublicKey::parse(named.as_str().expect("text"), "TST").expect("a key");
     assert_eq!(seen.active_keys["wita"], vec![expected]);
-}
-
-/// A draft is the operation, the reference block and the expiry that the agreed view asks for; its bytes are those of
-/// the vectors' own serializer, and the seal adds nothing but the signature.
-#[test]
-fn drafts_echo_the_agreed_view() {
-    use slotkeeper::chain::{Anchor, BlockId, BlockRef, ProducerState};
-    use slotkeeper::keys::{Nonce, SecretKey, Signer};
-    let chain = testnet(Protocol::Hive);
-    let secret = SecretKey::from_seed_sha256("draft test").expect("a key");
-    let to = SecretKey::from_seed_sha256("draft test standby")
-        .expect("a key")
-        .public_key();
-    let props = json!({"account_creation_fee": "3.000 TESTS", "maximum_block_size": 65536,
-                       "hbd_interest_rate": 700});
-    let anchor = Anchor {
-        head_time: 1_795_236_856_000,
-        irreversible: BlockRef {
-            num: 0x0001_0203,
-            id: BlockId("00010203deadbeef000000000000000000000000".into()),
-            time: 1_795_236_800_000,
-        },
-        state: ProducerState {
-            registered_key: secret.public_key(),
-            effective_key: secret.public_key(),
-            enabled: true,
-            url: "https://example.com/w".into(),
-            props: props.clone(),
-            reported_missed: None,
-            last_block: None,
-            version: None,
-            feed_time: None,
-            coming: None,
-            unpaid_blocks: None,
-        },
-    };
-    for method in [Method::WitnessSetProperties, Method::WitnessUpdate] {
-        let change = Change {
-            producer: "alice".into(),
-            from: secret.public_key(),
-            to,
-            method,
-            finalizer: None,
-            permission: None,
-        };
-        let draft = chain.draft(&change, &anchor).expect("a draft");
-        assert_eq!(draft.expiry, anchor.head_time + 30_000);
-        assert_eq!(draft.transaction["ref_block_num"], 0x0203);
-        assert_eq!(draft.transaction["ref_block_prefix"], 0xefbe_adde_u32);
-        let signature = secret.sign(&draft.digest, Nonce::Graphene).expect("signs");
-        let sealed = chain.seal(draft.clone(), &signature);
-        let signed = Transaction::from_json(&sealed.transaction, &Dialect::testnet(Protocol::Hive))
-            .expect("reads back");
-        assert_eq!(
-            signed.signatures[0]
-                .recover(&draft.digest)
-                .expect("recovers"),
-            secret.public_key()
-        );
-        let operation = &sealed.transaction["operations"][0][1];
-        if method == Method::WitnessUpdate {
-            assert_eq!(operation["props"], props);
-            assert_eq!(operation["url"], "https://example.com/w");
-        } else {
-            let names: Vec<_> = operation["props"]
-                .as_array()
-                .expect("props")
-                .iter()
-                .collect();
-            assert_eq!(names.len(), 2, "only the key changes: {names:?}");
-        }
-        assert!(chain.compares_and_swaps(method) == (method == Method::WitnessSetProperties));
-    }
 }

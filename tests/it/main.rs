@@ -3,6 +3,7 @@
 
 mod actuator;
 mod bad_input;
+mod canned;
 mod captures;
 mod captures_antelope;
 mod captures_bitshares;
@@ -13,6 +14,7 @@ mod demo;
 mod deploy;
 mod devnet;
 mod devnet_antelope;
+mod drafts;
 mod faults;
 mod fixtures;
 mod guard;
@@ -31,6 +33,7 @@ mod recordings;
 mod rig;
 mod rpc_devnet;
 mod rpc_endpoint;
+mod rpc_net;
 mod rpc_pool;
 mod rpc_rest;
 mod rpc_rest_pool;

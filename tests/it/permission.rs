@@ -135,6 +135,7 @@ async fn the_permission_is_printed_for_signing_elsewhere() {
     let key = PublicKey::parse(key.as_str().unwrap(), "EOS").unwrap();
     assert_eq!(key, public(FAILOVER), "that of the configured key file");
     assert!(sent.lock().unwrap().is_empty(), "nothing is sent");
+    signed_as_printed(dir.path(), &text(&out.stdout));
     // What is linked already is left out: the chain refuses a link that stands.
     let (server, _) = nodeos(CHAIN_ID, account(Some(&["regproducer", "unregprod"])), 3).await;
     let dir = house(&server.url());
@@ -143,6 +144,25 @@ async fn the_permission_is_printed_for_signing_elsewhere() {
     let actions = printed["transaction"]["actions"].as_array().unwrap();
     assert_eq!(actions.len(), 2, "{printed}");
     assert_eq!(actions[1]["data"]["type"], "regproducer2");
+}
+
+/// `tx sign` takes what was printed, and for the chain that it was printed for alone.
+fn signed_as_printed(dir: &Path, printed: &str) {
+    let key = dir.join("active.wif").display().to_string();
+    let sign = ["tx", "sign", "--protocol", "antelope", "--key-file", &key];
+    let out = slotkeeper(&sign, printed);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let signed: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let transaction = Transaction::from_json(&signed["transaction"]).unwrap();
+    let chain_id: [u8; 32] = hex::decode_array(CHAIN_ID).unwrap();
+    let signers = transaction.signers(&transaction.digest(&chain_id)).unwrap();
+    assert_eq!(signers, [public(ACTIVE)]);
+    let out = slotkeeper(&[&sign[..], &["--chain-id", CHAIN_ID]].concat(), printed);
+    assert_eq!(text(&out.stdout), format!("{signed}\n"));
+    let out = slotkeeper(&[&sign[..], &["--chain-id", OTHER]].concat(), printed);
+    assert_eq!(out.status.code(), Some(1));
+    let said = text(&out.stderr);
+    assert!(said.contains("was made for the chain 73e4"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

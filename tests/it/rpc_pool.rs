@@ -1,17 +1,14 @@
 //! The pool over real HTTP: three endpoints of which any one shows any fault, black holes, wrong chains, recovery.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slotkeeper::chain::{self, BlockId, Call, ChainSpec, Memory, Protocol};
+use slotkeeper::chain::{Call, ChainSpec, Protocol};
 use slotkeeper::clock::now_ms;
-use slotkeeper::config::ChainConfig;
-use slotkeeper::keys::PublicKey;
-use slotkeeper::rpc::agree::agree;
-use slotkeeper::rpc::{Disagreement, EndpointReport, Pool, RpcOutcome, View};
+use slotkeeper::rpc::{Disagreement, RpcOutcome};
 
-use super::rpc_server::{Act, Seen, Server, endpoint, eventually};
+use super::rpc_net::{self, Double, key, registered};
+use super::rpc_server::{Act, Seen, Server, eventually};
 
 const CHAIN_ID: &str = "18dcf0a285365fc58b71f18b3d3fec954aa0c141c44e4e5cb4cf777b9eab274e";
 const HEAD: u64 = 100;
@@ -29,18 +26,8 @@ struct Node {
     epoch: i64,
 }
 
-/// What a node's server does: answer as the node, or misbehave.
-#[derive(Debug, Clone)]
-enum Mood {
-    Node(Node),
-    Act(Act),
-}
-
-struct Net {
-    servers: Vec<Server>,
-    moods: Vec<Arc<Mutex<Mood>>>,
-    pool: Arc<Pool>,
-}
+type Mood = rpc_net::Mood<Node>;
+type Net = rpc_net::Net<Node>;
 
 // === impl Node ===
 
@@ -114,8 +101,12 @@ impl Node {
             other => panic!("asked for {other}"),
         }
     }
+}
 
-    fn answer(&self, seen: &Seen) -> Act {
+impl Double for Node {
+    const HEAD: u64 = HEAD;
+
+    fn answer(&mut self, seen: &Seen) -> Act {
         let asked: Value = serde_json::from_slice(&seen.body).unwrap();
         let answer = |one: &Value| {
             let method = one["method"].as_str().unwrap();
@@ -129,98 +120,24 @@ impl Node {
     }
 }
 
-// === impl Net ===
-
-impl Net {
-    async fn start(quorum: usize, moods: Vec<Mood>) -> Self {
-        Self::start_with(quorum, moods, Duration::from_secs(20)).await
-    }
-
-    async fn start_with(quorum: usize, moods: Vec<Mood>, hard: Duration) -> Self {
-        let moods: Vec<_> = moods.into_iter().map(|m| Arc::new(Mutex::new(m))).collect();
-        let mut servers = Vec::new();
-        for mood in &moods {
-            let mood = Arc::clone(mood);
-            let server = Server::start(move |seen| match &*mood.lock().unwrap() {
-                Mood::Node(node) => node.answer(seen),
-                Mood::Act(act) => act.clone(),
-            });
-            servers.push(server.await);
-        }
-        let spec = ChainSpec {
-            name: "test".into(),
-            protocol: Protocol::Steem,
-            chain_id: slotkeeper::hex::decode_array(CHAIN_ID).unwrap(),
-            address_prefix: "TST".into(),
-            core_symbol: "TESTS".into(),
-            block_interval: 3000,
-        };
-        let config = ChainConfig {
-            spec: spec.clone(),
-            poll_interval: Duration::from_secs(1),
-            quorum,
-            quorum_explicit: true,
-            min_participation: 0.67,
-            endpoints: servers
-                .iter()
-                .enumerate()
-                .map(|(index, server)| {
-                    let mut one = endpoint(&server.url(), &format!("p{index}"));
-                    one.hard_timeout = hard;
-                    one
-                })
-                .collect(),
-            watch_all: false,
-        };
-        let pool = Pool::new(chain::open(spec), &config).unwrap();
-        Self {
-            servers,
-            moods,
-            pool,
-        }
-    }
-
-    fn set(&self, index: usize, mood: Mood) {
-        *self.moods[index].lock().unwrap() = mood;
-    }
-
-    async fn ask(&self) -> Vec<EndpointReport> {
-        let memory = Memory {
-            identity: false,
-            producers: vec!["alice".into()],
-            blocks: vec![99, 100, 101],
-            authorities: Vec::new(),
-            aliases: std::sync::Arc::default(),
-        };
-        self.pool.ask(&memory).await
-    }
-
-    /// One tick, as the watcher does it.
-    async fn tick(&self) -> Result<View, Disagreement> {
-        let reports = self.ask().await;
-        let unknown = |_| -> Option<BlockId> { None };
-        let view = agree(&self.pool.rules(), &reports, &unknown, now_ms())?;
-        self.pool.note_view(&view);
-        Ok(view)
-    }
-
-    fn count(&self, index: usize, outcome: RpcOutcome) -> u64 {
-        self.pool.statuses()[index].requests[&outcome]
-    }
+async fn start(quorum: usize, moods: Vec<Mood>) -> Net {
+    start_with(quorum, moods, Duration::from_secs(20)).await
 }
 
-fn key(n: u8) -> PublicKey {
-    PublicKey::from_bytes([n; 33])
+async fn start_with(quorum: usize, moods: Vec<Mood>, hard: Duration) -> Net {
+    let spec = ChainSpec {
+        name: "test".into(),
+        protocol: Protocol::Steem,
+        chain_id: slotkeeper::hex::decode_array(CHAIN_ID).unwrap(),
+        address_prefix: "TST".into(),
+        core_symbol: "TESTS".into(),
+        block_interval: 3000,
+    };
+    Net::start(spec, quorum, moods, hard).await
 }
 
 fn good() -> Mood {
     Mood::Node(Node::good())
-}
-
-fn registered(view: &View) -> PublicKey {
-    let alice = &view.producers["alice"];
-    assert!(!alice.settling);
-    alice.state.as_ref().unwrap().registered_key
 }
 
 #[tokio::test]
@@ -291,7 +208,7 @@ async fn any_fault_of_any_one_of_three_changes_nothing_and_shows() {
             let hard = if name == "slow drip" { 300 } else { 20_000 };
             let mut moods = vec![good(), good(), good()];
             moods[place] = mood.clone();
-            let net = Net::start_with(2, moods, Duration::from_millis(hard)).await;
+            let net = start_with(2, moods, Duration::from_millis(hard)).await;
             for _ in 0..2 {
                 let view = net.tick().await.unwrap_or_else(|e| panic!("{name}: {e}"));
                 assert_eq!((view.head.num, registered(&view)), (HEAD, key(1)), "{name}");
@@ -315,7 +232,7 @@ async fn any_fault_of_any_one_of_three_changes_nothing_and_shows() {
 
 #[tokio::test]
 async fn a_black_hole_is_not_waited_for_and_not_asked_twice_at_once() {
-    let net = Net::start_with(
+    let net = start_with(
         2,
         vec![Mood::Act(Act::Hang), good(), good()],
         Duration::from_secs(4),
@@ -342,7 +259,7 @@ async fn a_black_hole_is_not_waited_for_and_not_asked_twice_at_once() {
 
 #[tokio::test]
 async fn without_a_majority_every_healthy_endpoint_is_heard_and_a_dead_one_is_not_waited_for() {
-    let net = Net::start(1, vec![good(), good()]).await;
+    let net = start(1, vec![good(), good()]).await;
     let reports = net.ask().await;
     assert!(reports.iter().all(|r| matches!(r.observation, Some(Ok(_)))));
     net.set(
@@ -370,7 +287,7 @@ async fn without_a_majority_every_healthy_endpoint_is_heard_and_a_dead_one_is_no
 
 #[tokio::test]
 async fn an_endpoint_names_its_chain_before_it_is_believed_and_again_after_it_was_wrong() {
-    let net = Net::start(2, vec![good(), good(), Mood::Act(Act::Close)]).await;
+    let net = start(2, vec![good(), good(), Mood::Act(Act::Close)]).await;
     net.tick().await.unwrap();
     assert_eq!(net.pool.statuses()[2].chain_id_match, None);
     // The watcher does not ask for the identity, but the pool does, of this endpoint alone.
@@ -397,7 +314,7 @@ async fn an_endpoint_names_its_chain_before_it_is_believed_and_again_after_it_wa
 
 #[tokio::test]
 async fn a_majority_at_fault_is_no_quorum_and_the_reason_names_them() {
-    let net = Net::start(
+    let net = start(
         2,
         vec![
             good(),
@@ -423,7 +340,7 @@ async fn a_broadcast_goes_to_all_once_except_to_another_chain() {
         chain_id: "ab".repeat(32),
         ..Node::good()
     };
-    let net = Net::start(
+    let net = start(
         2,
         vec![good(), good(), Mood::Node(foreign), Mood::Act(Act::Close)],
     )

@@ -1,17 +1,14 @@
 //! Three nodeos doubles behind the real Antelope adapter: any fault of any one of them leaves the chain in view.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slotkeeper::chain::{self, BlockId, ChainSpec, Memory, Protocol};
+use slotkeeper::chain::{ChainSpec, Protocol};
 use slotkeeper::clock::now_ms;
-use slotkeeper::config::ChainConfig;
-use slotkeeper::keys::PublicKey;
-use slotkeeper::rpc::agree::agree;
-use slotkeeper::rpc::{Disagreement, EndpointReport, Pool, RpcOutcome, View};
+use slotkeeper::rpc::RpcOutcome;
 
-use super::rpc_server::{Act, Seen, Server, endpoint, eventually};
+use super::rpc_net::{self, Double, key, registered};
+use super::rpc_server::{Act, Seen, eventually};
 
 const CHAIN_ID: &str = "8a34ec7df1b8cd06ff4a8abbaa7cc50300823350cadc59ab296cb00d104d2b8f";
 const HEAD: u64 = 1_000;
@@ -29,17 +26,8 @@ struct Node {
     epoch: i64,
 }
 
-#[derive(Debug, Clone)]
-enum Mood {
-    Node(Node),
-    Act(Act),
-}
-
-struct Net {
-    moods: Vec<Arc<Mutex<Mood>>>,
-    pool: Arc<Pool>,
-    _servers: Vec<Server>,
-}
+type Mood = rpc_net::Mood<Node>;
+type Net = rpc_net::Net<Node>;
 
 impl Node {
     fn good() -> Self {
@@ -109,6 +97,15 @@ impl Node {
             _ => return Err(0),
         })
     }
+}
+
+fn refused(status: &'static str, code: u64) -> Act {
+    let body = json!({"code": 500, "message": "m", "error": {"code": code, "what": "w"}});
+    Act::Keep(status, body.to_string().into_bytes())
+}
+
+impl Double for Node {
+    const HEAD: u64 = HEAD;
 
     fn answer(&mut self, seen: &Seen) -> Act {
         let body = serde_json::from_slice(&seen.body).unwrap();
@@ -126,80 +123,16 @@ impl Node {
     }
 }
 
-fn refused(status: &'static str, code: u64) -> Act {
-    let body = json!({"code": 500, "message": "m", "error": {"code": code, "what": "w"}});
-    Act::Keep(status, body.to_string().into_bytes())
-}
-
-fn key(n: u8) -> PublicKey {
-    PublicKey::from_bytes([n; 33])
-}
-
-impl Net {
-    async fn start(moods: Vec<Mood>, hard: Duration) -> Self {
-        let moods: Vec<_> = moods.into_iter().map(|m| Arc::new(Mutex::new(m))).collect();
-        let mut servers = Vec::new();
-        for mood in &moods {
-            let mood = Arc::clone(mood);
-            let server = Server::start(move |seen| match &mut *mood.lock().unwrap() {
-                Mood::Node(node) => node.answer(seen),
-                Mood::Act(act) => act.clone(),
-            });
-            servers.push(server.await);
-        }
-        let spec = ChainSpec {
-            name: "test".into(),
-            protocol: Protocol::Antelope,
-            chain_id: slotkeeper::hex::decode_array(CHAIN_ID).unwrap(),
-            address_prefix: "EOS".into(),
-            core_symbol: "EOS".into(),
-            block_interval: 500,
-        };
-        let one = |(index, server): (usize, &Server)| {
-            let mut one = endpoint(&server.url(), &format!("p{index}"));
-            one.hard_timeout = hard;
-            one
-        };
-        let config = ChainConfig {
-            spec: spec.clone(),
-            poll_interval: Duration::from_secs(1),
-            quorum: 2,
-            quorum_explicit: true,
-            min_participation: 0.67,
-            endpoints: servers.iter().enumerate().map(one).collect(),
-            watch_all: false,
-        };
-        let pool = Pool::new(chain::open(spec), &config).unwrap();
-        Self {
-            moods,
-            pool,
-            _servers: servers,
-        }
-    }
-
-    async fn ask(&self) -> Vec<EndpointReport> {
-        let memory = Memory {
-            producers: vec!["alice".into()],
-            blocks: vec![HEAD - 1, HEAD, HEAD + 1],
-            ..Memory::default()
-        };
-        self.pool.ask(&memory).await
-    }
-
-    /// One tick, as the watcher does it.
-    async fn tick(&self) -> Result<View, Disagreement> {
-        let reports = self.ask().await;
-        let unknown = |_| -> Option<BlockId> { None };
-        let view = agree(&self.pool.rules(), &reports, &unknown, now_ms())?;
-        self.pool.note_view(&view);
-        Ok(view)
-    }
-}
-
-fn registered(view: &View) -> PublicKey {
-    let alice = &view.producers["alice"];
-    assert!(!alice.settling);
-    alice.state.as_ref().unwrap().registered_key
+async fn start(moods: Vec<Mood>, hard: Duration) -> Net {
+    let spec = ChainSpec {
+        name: "test".into(),
+        protocol: Protocol::Antelope,
+        chain_id: slotkeeper::hex::decode_array(CHAIN_ID).unwrap(),
+        address_prefix: "EOS".into(),
+        core_symbol: "EOS".into(),
+        block_interval: 500,
+    };
+    Net::start(spec, 2, moods, hard).await
 }
 
 #[tokio::test]
@@ -255,7 +188,7 @@ async fn any_fault_of_any_one_of_three_nodes_leaves_the_chain_in_view_and_shows(
             let hard = Duration::from_millis(if endless { 300 } else { 20_000 });
             let mut moods = vec![Mood::Node(good.clone()); 3];
             moods[place] = mood.clone();
-            let net = Net::start(moods, hard).await;
+            let net = start(moods, hard).await;
             for _ in 0..2 {
                 let view = net.tick().await.unwrap_or_else(|e| panic!("{name}: {e}"));
                 assert_eq!((view.head.num, registered(&view)), (HEAD, key(1)), "{name}");
@@ -294,7 +227,7 @@ async fn heads_that_move_while_they_are_read_make_one_view() {
         ..moving.clone()
     };
     let moods = vec![moving.clone(), lag, moving];
-    let net = Net::start(
+    let net = start(
         moods.into_iter().map(Mood::Node).collect(),
         Duration::from_secs(20),
     )

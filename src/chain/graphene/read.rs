@@ -261,14 +261,19 @@ fn version(text: &str) -> Option<u32> {
     Some(u32::from(major) << 24 | u32::from(fork) << 16 | u32::from(revision))
 }
 
-/// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.
-pub(super) fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
+/// The operations of a block's transactions, in order.
+pub(super) fn operations(block: &Value) -> impl Iterator<Item = &Value> {
     let transactions = block.get("transactions").and_then(Value::as_array);
     transactions
         .into_iter()
         .flatten()
         .filter_map(|tx| tx.get("operations").and_then(Value::as_array))
         .flatten()
+}
+
+/// Signing keys registered by a block's transactions, in order. What does not parse is no change of ours.
+pub(super) fn key_changes(spec: &ChainSpec, block: &Value) -> Vec<(String, PublicKey)> {
+    operations(block)
         .filter_map(|op| key_change(spec, op))
         .collect()
 }

@@ -310,12 +310,7 @@ pub(super) fn key_changes(
     block: &Value,
     names: &Names,
 ) -> Vec<(String, PublicKey)> {
-    let transactions = block.get("transactions").and_then(Value::as_array);
-    transactions
-        .into_iter()
-        .flatten()
-        .filter_map(|tx| tx.get("operations").and_then(Value::as_array))
-        .flatten()
+    read::operations(block)
         .filter(|op| op.get(0).and_then(Value::as_u64) == Some(21))
         .filter_map(|op| {
             let body = op.get(1)?;

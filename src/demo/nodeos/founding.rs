@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Network, OTHERS, PERMISSION, PRODUCER, keys};
+use crate::chain::antelope::permission::NEEDED;
 use crate::clock::Stopwatch;
 
 /// How long one command may take.
@@ -46,14 +47,18 @@ struct Cleos<'a> {
     wallet: String,
 }
 
-/// Founds the chain of `network`; `wallet_port` is free.
-pub(super) async fn found(network: &Network, wallet_port: u16) -> anyhow::Result<()> {
+/// Founds the chain of `network`, with the failover permission if that is wanted; `wallet_port` is free.
+pub(super) async fn found(
+    network: &Network,
+    wallet_port: u16,
+    permission: bool,
+) -> anyhow::Result<()> {
     let mut wallet = network.spawn_wallet(wallet_port)?;
     let cleos = Cleos {
         network,
         wallet: format!("http://127.0.0.1:{wallet_port}"),
     };
-    let founded = cleos.found().await;
+    let founded = cleos.found(permission).await;
     // Nothing needs the wallet any longer; if it is gone already, so much the better.
     let _ = wallet.kill().await;
     founded
@@ -62,12 +67,16 @@ pub(super) async fn found(network: &Network, wallet_port: u16) -> anyhow::Result
 // === impl Cleos ===
 
 impl Cleos<'_> {
-    async fn found(&self) -> anyhow::Result<()> {
+    async fn found(&self, permission: bool) -> anyhow::Result<()> {
         self.open_wallet().await?;
         self.contracts().await?;
         self.push(accounts()?).await?;
         self.push(producers()?).await?;
-        self.push(permission()?).await
+        self.push(vec![made("unlinked")?]).await?;
+        if permission {
+            self.push(failover()?).await?;
+        }
+        Ok(())
     }
 
     async fn open_wallet(&self) -> anyhow::Result<()> {
@@ -247,23 +256,25 @@ fn producers() -> anyhow::Result<Vec<Value>> {
     Ok(actions)
 }
 
-/// The least authority that a failover needs: a permission linked to `regproducer` alone. And beside it one with the same
-/// parent and no link, which is worth nothing.
-fn permission() -> anyhow::Result<Vec<Value>> {
-    let mut actions = Vec::new();
-    for name in [PERMISSION, "unlinked"] {
-        actions.push(action(
-            PRODUCER,
-            "updateauth",
-            json!({"account": PRODUCER, "permission": name, "parent": "active",
-                   "auth": keys::authority(name)?}),
-        ));
-    }
-    actions.push(action(
+/// A permission of the kept producer that is linked to nothing, which is worth nothing.
+fn made(name: &str) -> anyhow::Result<Value> {
+    Ok(action(
         PRODUCER,
-        "linkauth",
-        json!({"account": PRODUCER, "code": "eosio", "type": "regproducer",
-               "requirement": PERMISSION}),
-    ));
+        "updateauth",
+        json!({"account": PRODUCER, "permission": name, "parent": "active",
+               "auth": keys::authority(name)?}),
+    ))
+}
+
+/// The least authority that a failover needs: a permission linked to what a switch calls and to nothing else.
+fn failover() -> anyhow::Result<Vec<Value>> {
+    let mut actions = vec![made(PERMISSION)?];
+    actions.extend(NEEDED.iter().map(|name| {
+        action(
+            PRODUCER,
+            "linkauth",
+            json!({"account": PRODUCER, "code": "eosio", "type": name, "requirement": PERMISSION}),
+        )
+    }));
     Ok(actions)
 }

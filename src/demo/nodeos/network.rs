@@ -40,11 +40,11 @@ struct Node {
 
 impl Network {
     /// Three nodes on a founded chain: the system contract stands, the producers are registered and voted, and the
-    /// schedule with all four is in force.
+    /// schedule with all four comes into force. With `permission` the producer also has its failover permission.
     ///
     /// # Errors
     /// No free port, a program that does not run, a transaction that is refused.
-    pub async fn start(package: Package) -> anyhow::Result<Self> {
+    pub async fn start(package: Package, permission: bool) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("slotkeeper-nodeos-")
             .tempdir()?;
@@ -86,7 +86,7 @@ impl Network {
             .as_str()
             .unwrap_or_default()
             .clone_into(&mut network.chain_id);
-        founding::found(&network, port(NODES.len() * 2)?).await?;
+        founding::found(&network, port(NODES.len() * 2)?, permission).await?;
         network.until_head("H", |_| true).await?;
         Ok(network)
     }

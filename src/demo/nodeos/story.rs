@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::world::NodeosWorld;
 use super::{PRODUCER, keys};
 use crate::clock::Stopwatch;
-use crate::demo::story::StoryError;
-use crate::demo::timeline::{Event, Kind, Timeline, of_decision};
+use crate::demo::teller::{StoryError, Teller};
+use crate::demo::timeline::{Event, Kind, Timeline};
 
 /// How often the world is looked at: the resolution of the timeline.
 const LOOK: Duration = Duration::from_millis(200);
@@ -20,12 +20,9 @@ const INTERVAL_MS: i64 = 500;
 /// One telling.
 pub struct Story<'a> {
     world: &'a mut NodeosWorld,
-    watch: Stopwatch,
-    timeline: Timeline,
-    client: reqwest::Client,
+    teller: Teller<'a>,
     /// Number and time of the last block looked at.
     last: Option<(u64, i64)>,
-    tell: &'a mut dyn FnMut(&Event, &Timeline),
 }
 
 // === impl Story ===
@@ -40,16 +37,12 @@ impl<'a> Story<'a> {
         watch: Stopwatch,
         tell: &'a mut dyn FnMut(&Event, &Timeline),
     ) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(2))
-            .build()?;
+        let monitoring = world.monitoring.as_ref();
+        let teller = Teller::new(PRODUCER, world.ports, monitoring, watch, tell)?;
         Ok(Self {
             world,
-            watch,
-            timeline: Timeline::new(PRODUCER),
-            client,
+            teller,
             last: None,
-            tell,
         })
     }
 
@@ -59,50 +52,23 @@ impl<'a> Story<'a> {
     /// # Errors
     /// [`StoryError`].
     pub async fn run(mut self, patience: Duration) -> Result<Timeline, StoryError> {
-        self.until_able(patience).await?;
-        self.say(
-            Kind::Started,
-            None,
-            "armed and able; B1 produces with key A".into(),
-        );
+        // Not before B1 has produced: its death would be no change.
+        let produced = |producer: &Value| producer["produced"].as_u64() > Some(0);
+        self.teller.until_able(patience, LOOK, produced).await?;
+        self.say(Kind::Started, "armed and able; B1 produces with key A");
         self.world.network.crash("B1").await?;
-        self.say(Kind::Crashed, None, "B1 is dead".into());
-        let deadline = self.watch.elapsed() + patience;
-        while !(self.timeline.has(Kind::StandbyProduced) && self.timeline.has(Kind::Effective)) {
-            if self.watch.elapsed() > deadline {
-                let last = self.timeline.events().last();
-                return Err(StoryError::NoEnd(
-                    patience,
-                    last.map_or("none", |e| e.kind.as_str()),
-                ));
+        self.say(Kind::Crashed, "B1 is dead");
+        let deadline = self.teller.elapsed() + patience;
+        while !(self.teller.has(Kind::StandbyProduced) && self.teller.has(Kind::Effective)) {
+            if self.teller.elapsed() > deadline {
+                return Err(self.teller.no_end(patience));
             }
-            self.look_at_alerts().await;
-            self.look_at_decisions().await;
+            self.teller.look_at_alerts().await;
+            self.teller.look_at_decisions().await;
             self.look_at_blocks().await?;
             tokio::time::sleep(LOOK).await;
         }
-        self.say(Kind::Done, None, "production goes on".into());
-        Ok(self.timeline)
-    }
-
-    async fn until_able(&mut self, patience: Duration) -> Result<(), StoryError> {
-        let mut words = String::from("no answer on /api/v1/status");
-        while self.watch.elapsed() < patience {
-            if let Some(status) = self.slotkeeper("/api/v1/status").await {
-                let producer = &status["producers"][0];
-                let ready = producer["keys"].as_array().is_some_and(|keys| {
-                    keys.iter().all(|key| key["ready"].as_bool() == Some(true))
-                });
-                // Not before B1 has produced: its death would be no change.
-                let produced = producer["produced"].as_u64() > Some(0);
-                if producer["armed"] == true && producer["able"] == true && ready && produced {
-                    return Ok(());
-                }
-                words = producer.to_string();
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Err(StoryError::NotAble(patience, words))
+        Ok(self.teller.done())
     }
 
     /// The hub's new blocks: the first gap between two of them is B1's, and the first block of the producer is B2's.
@@ -123,11 +89,11 @@ impl<'a> Story<'a> {
             if gap > INTERVAL_MS {
                 let missed = gap / INTERVAL_MS - 1;
                 let note = format!("{missed} slots of {PRODUCER} before block {number} are empty");
-                self.say(Kind::Missed, None, note);
+                self.say(Kind::Missed, &note);
             }
-            if block["producer"] == PRODUCER && self.timeline.has(Kind::Missed) {
+            if block["producer"] == PRODUCER && self.teller.has(Kind::Missed) {
                 let note = format!("B2 signed block {number} with {}", keys::public("B")?);
-                self.say(Kind::StandbyProduced, None, note);
+                self.say(Kind::StandbyProduced, &note);
             }
             self.last = Some((number, time));
             number += 1;
@@ -135,58 +101,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn look_at_alerts(&mut self) {
-        let Some(pair) = self.world.monitoring.as_ref() else {
-            return;
-        };
-        if self.timeline.has(Kind::AlertFiring) {
-            return;
-        }
-        let url = format!(
-            "{}/api/v2/alerts?filter=action%3D%22failover%22",
-            pair.alertmanager_url
-        );
-        let alerts = self.get(&url).await;
-        let alerts = alerts.as_ref().and_then(Value::as_array);
-        if alerts.is_some_and(|list| list.iter().any(|a| a["labels"]["producer"] == PRODUCER)) {
-            self.say(Kind::AlertFiring, None, "Alertmanager has the alert".into());
-        }
-    }
-
-    async fn look_at_decisions(&mut self) {
-        let Some(answer) = self.slotkeeper("/api/v1/decisions").await else {
-            return;
-        };
-        let mut records: Vec<Value> = answer["decisions"].as_array().cloned().unwrap_or_default();
-        // Newest first on the wire; the story goes forward.
-        records.sort_by_key(|record| record["time"].to_string());
-        for record in &records {
-            for (kind, txid, note) in of_decision(record) {
-                self.say(kind, txid, note);
-            }
-        }
-    }
-
-    async fn slotkeeper(&self, path: &str) -> Option<Value> {
-        let url = format!("http://127.0.0.1:{}{path}", self.world.ports.web);
-        self.get(&url).await
-    }
-
-    async fn get(&self, url: &str) -> Option<Value> {
-        self.client.get(url).send().await.ok()?.json().await.ok()
-    }
-
-    fn say(&mut self, kind: Kind, txid: Option<String>, note: String) {
-        let t_ms = u64::try_from(self.watch.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let event = Event {
-            t_ms,
-            kind,
-            slot: None,
-            txid,
-            note,
-        };
-        if let Some(event) = self.timeline.tell(event).cloned() {
-            (self.tell)(&event, &self.timeline);
-        }
+    fn say(&mut self, kind: Kind, note: &str) {
+        self.teller.say(kind, None, None, note.to_owned());
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::network::NODES;
 use super::{Network, PERMISSION, PRODUCER, Package, keys};
 use crate::app::{App, Options};
-use crate::demo::monitoring::{Monitored, Monitoring};
-use crate::demo::world::{Ports, loopback, write_private};
+use crate::demo::monitoring::Monitoring;
+use crate::demo::world::{Ports, write_private};
 
 /// Value of the label `chain`.
 pub const CHAIN: &str = "nodeos";
@@ -20,6 +20,8 @@ pub struct NodeosConfig {
     pub monitoring: bool,
     /// The producer is watched only: no keys, no authority, nothing that could send.
     pub watch_only: bool,
+    /// The producer has its failover permission; without, somebody has to make it first.
+    pub permission: bool,
     /// First port: web, control, Prometheus, Alertmanager; 0 = any free ones.
     pub port_base: u16,
 }
@@ -56,7 +58,7 @@ impl NodeosWorld {
     /// # Errors
     /// As [`NodeosWorld::start`].
     pub async fn without_app(package: Package, config: &NodeosConfig) -> anyhow::Result<Self> {
-        let network = Network::start(package).await?;
+        let network = Network::start(package, config.permission).await?;
         let directory = tempfile::Builder::new()
             .prefix("slotkeeper-nodeos-")
             .tempdir()?;
@@ -67,14 +69,7 @@ impl NodeosWorld {
             slotkeeper_yml(config, &ports, &network)?,
         )?;
         let monitoring = if config.monitoring {
-            let monitored = Monitored {
-                web: loopback(ports.web),
-                control: loopback(ports.control),
-                token_file,
-                prometheus_port: ports.prometheus,
-                alertmanager_port: ports.alertmanager,
-            };
-            Some(Monitoring::start(&monitored).await?)
+            Some(Monitoring::start(&ports.monitored(token_file)).await?)
         } else {
             None
         };

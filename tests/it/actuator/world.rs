@@ -2,28 +2,18 @@
 //! can lose broadcasts and replies, publishes snapshots, and survives the actuator.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slotkeeper::actuator::journal::{Entry, Loaded, Soon};
-use slotkeeper::actuator::{
-    Action, ActuatorHandle, Authority, Cause, Driver, EventRecord, Incoming, Journal, JournalError,
-    Keyring, Link, NoAlertmanager, Parts, SqliteJournal, SubmitStatus, Wire,
-};
-use slotkeeper::actuator::{AlertSource, DecisionRecord};
-use slotkeeper::chain::{
-    self, BlockId, BlockRef, Call, Chain, Method, ProducerState, Reply, RpcFault,
-};
+use slotkeeper::actuator::journal::Soon;
+use slotkeeper::actuator::{Action, Cause, Incoming, Wire};
+use slotkeeper::chain::{BlockId, BlockRef, Call, ProducerState, Reply, RpcFault};
 use slotkeeper::clock::now_ms;
-use slotkeeper::config::{self, Config};
 use slotkeeper::keys::{PublicKey, SecretKey, Signer};
 use slotkeeper::rpc::{AgreedProducer, Disagreement, EndpointError, RpcOutcome, View};
 use slotkeeper::watch::{Fault, FaultClause, ProducerSnapshot, Readiness, Snapshot};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 pub(super) const INTERVAL: i64 = 3_000;
 
@@ -276,197 +266,6 @@ impl Wire for Cable {
     fn transmit(&self, call: Call) -> Soon<'static, Vec<Result<Reply, EndpointError>>> {
         let world = Arc::clone(&self.0);
         Box::pin(async move { vec![world.receive(&call)] })
-    }
-}
-
-/// A journal whose process dies after (or right before) its n-th write.
-pub(super) struct Dying {
-    pub(super) inner: SqliteJournal,
-    pub(super) left: AtomicUsize,
-    /// The last write reaches the disk.
-    pub(super) durable: bool,
-    pub(super) dead: AtomicBool,
-}
-
-impl Journal for Dying {
-    fn write(&self, entries: Vec<Entry>) -> Soon<'static, Result<(), JournalError>> {
-        let before = self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {
-                Some(n.saturating_sub(1))
-            })
-            .unwrap();
-        match before {
-            0 => {
-                self.dead.store(true, Ordering::SeqCst);
-                Box::pin(std::future::pending())
-            }
-            1 if self.durable => {
-                let written = self.inner.write(entries);
-                self.dead.store(true, Ordering::SeqCst);
-                Box::pin(async move {
-                    // Durable, but nobody lives to hear of it.
-                    let _ = written.await;
-                    std::future::pending().await
-                })
-            }
-            1 => {
-                self.dead.store(true, Ordering::SeqCst);
-                Box::pin(std::future::pending())
-            }
-            _ => self.inner.write(entries),
-        }
-    }
-    fn load(&self) -> Result<Loaded, JournalError> {
-        self.inner.load()
-    }
-    fn decisions(
-        &self,
-        id: Option<String>,
-        limit: usize,
-    ) -> Soon<'static, Result<Vec<DecisionRecord>, JournalError>> {
-        self.inner.decisions(id, limit)
-    }
-    fn events(&self, limit: usize) -> Soon<'static, Result<Vec<EventRecord>, JournalError>> {
-        self.inner.events(limit)
-    }
-    fn ledger(&self, chain: &str) -> Soon<'static, Result<Vec<(String, String)>, JournalError>> {
-        self.inner.ledger(chain)
-    }
-    fn kv_all(&self, kind: &str) -> Soon<'static, Result<Vec<(String, Value)>, JournalError>> {
-        self.inner.kv_all(kind)
-    }
-    fn writable(&self) -> bool {
-        self.inner.writable()
-    }
-    fn write_failures(&self) -> u64 {
-        self.inner.write_failures()
-    }
-}
-
-/// One life of the actuator.
-pub(super) struct Life {
-    pub(super) handle: ActuatorHandle,
-    loops: JoinSet<()>,
-    stop: watch::Sender<bool>,
-}
-
-pub(super) fn config(dir: &Path) -> Config {
-    config_of(dir, "alice", &[1, 2, 3])
-}
-
-pub(super) fn config_of(dir: &Path, producer: &str, keys: &[u8]) -> Config {
-    let keys: Vec<String> = keys
-        .iter()
-        .map(|n| {
-            format!(
-                "{{signing_key: \"{}\", assume_ready: true}}",
-                key(*n).to_text("STM")
-            )
-        })
-        .collect();
-    let text = format!(
-        "state_file: s.db
-chains:
-  - name: steem
-    protocol: steem
-    quorum: 1
-    endpoints: [{{url: \"https://api.example.org\"}}]
-producers:
-  - chain: steem
-    name: {producer}
-    keys: [{}]
-    authority: [{{method: witness_set_properties, key_files: [k.pem]}}]
-actuator: {{armed: true}}
-",
-        keys.join(", ")
-    );
-    config::parse(&text, dir).unwrap()
-}
-
-impl Life {
-    pub(super) async fn begin(
-        world: &Arc<World>,
-        config: Config,
-        journal: Arc<dyn Journal>,
-    ) -> Self {
-        Self::with_alerts(world, config, journal, Arc::new(NoAlertmanager)).await
-    }
-
-    pub(super) async fn with_alerts(
-        world: &Arc<World>,
-        config: Config,
-        journal: Arc<dyn Journal>,
-        alerts: Arc<dyn AlertSource>,
-    ) -> Self {
-        let chain: Arc<dyn Chain> = chain::open(config.chains[0].spec.clone());
-        let signers: Vec<Arc<dyn Signer>> = (1..=3)
-            .map(|n| Arc::new(secret(n)) as Arc<dyn Signer>)
-            .collect();
-        let ring = Keyring {
-            authorities: vec![Authority {
-                method: Method::WitnessSetProperties,
-                keys: (1..=3).map(key).collect(),
-                missing: vec![],
-                permission: None,
-                of: "alice".into(),
-            }],
-            signers,
-        };
-        let (handle, drivers): (_, Vec<Driver>) = slotkeeper::actuator::start(Parts {
-            config: Arc::new(config),
-            journal,
-            alerts,
-            keyrings: [(("steem".to_owned(), "alice".to_owned()), ring)].into(),
-            links: [(
-                "steem".to_owned(),
-                Link {
-                    chain,
-                    wire: Arc::new(Cable(Arc::clone(world))),
-                    snapshots: world.sender.subscribe(),
-                },
-            )]
-            .into(),
-            missing_state_hold: Duration::ZERO,
-        })
-        .await
-        .unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let mut loops = JoinSet::new();
-        for driver in drivers {
-            loops.spawn(driver.run(stopped.clone()));
-        }
-        Self {
-            handle,
-            loops,
-            stop,
-        }
-    }
-
-    /// An orderly end.
-    pub(super) async fn end(mut self) {
-        self.stop.send(true).unwrap();
-        while self.loops.join_next().await.is_some() {}
-    }
-
-    /// A power cut.
-    pub(super) async fn kill(mut self) {
-        self.loops.shutdown().await;
-    }
-
-    /// What Prometheus does while `key(n)` is at fault.
-    pub(super) async fn alert(&self, n: u8) -> Result<SubmitStatus, JournalError> {
-        self.alert_at(n, now_ms()).await
-    }
-
-    pub(super) async fn alert_at(&self, n: u8, at: i64) -> Result<SubmitStatus, JournalError> {
-        let done = self.handle.submit(vec![webhook(n, at)]).await?;
-        Ok(done[0].status)
-    }
-
-    pub(super) async fn last_reason(&self) -> String {
-        let all = self.handle.decisions(None, 1).await.unwrap();
-        all.first().map_or(String::new(), |d| d.reason.clone())
     }
 }
 

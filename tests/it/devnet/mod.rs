@@ -1,5 +1,6 @@
 //! The devnet against the recordings of real nodes, over real HTTP.
 
+mod bench;
 mod bitshares;
 mod broadcast;
 mod chain;

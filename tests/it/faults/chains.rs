@@ -12,6 +12,8 @@ struct Row {
     protocol: Protocol,
     interval_ms: u64,
     others: usize,
+    /// Asked over websockets instead of HTTP.
+    websockets: bool,
     /// Slots of alice that must pass under a fault without a switch.
     quiet: usize,
     /// What the chain does all the time, and is no fault.
@@ -31,25 +33,36 @@ fn micro_forks(rig: &Rig) {
 }
 
 #[rustfmt::skip] // a table
-const ROWS: [Row; 5] = [
-    Row { protocol: Protocol::Steem, interval_ms: 300, others: 4, quiet: 3, habit: none },
-    Row { protocol: Protocol::Blurt, interval_ms: 300, others: 4, quiet: 3, habit: none },
-    Row { protocol: Protocol::Golos, interval_ms: 300, others: 4, quiet: 3, habit: none },
-    Row { protocol: Protocol::BitShares, interval_ms: 300, others: 4, quiet: 3, habit: none },
-    Row { protocol: Protocol::Antelope, interval_ms: 120, others: 3, quiet: 24, habit: micro_forks },
+const ROWS: [Row; 6] = [
+    Row { protocol: Protocol::Steem, interval_ms: 300, others: 4, websockets: false, quiet: 3, habit: none },
+    Row { protocol: Protocol::Blurt, interval_ms: 300, others: 4, websockets: false, quiet: 3, habit: none },
+    Row { protocol: Protocol::Golos, interval_ms: 300, others: 4, websockets: false, quiet: 3, habit: none },
+    Row { protocol: Protocol::BitShares, interval_ms: 300, others: 4, websockets: false, quiet: 3, habit: none },
+    Row { protocol: Protocol::BitShares, interval_ms: 300, others: 4, websockets: true, quiet: 3, habit: none },
+    Row { protocol: Protocol::Antelope, interval_ms: 120, others: 3, websockets: false, quiet: 24, habit: micro_forks },
 ];
 
-fn row(protocol: Protocol) -> &'static Row {
-    let found = ROWS.iter().find(|row| row.protocol == protocol);
-    found.expect("the chain has a row")
+fn row(protocol: Protocol, websockets: bool) -> &'static Row {
+    let is = |row: &&Row| row.protocol == protocol && row.websockets == websockets;
+    ROWS.iter().find(is).expect("the chain has a row")
 }
 
 impl Row {
+    fn name(&self) -> String {
+        let how = if self.websockets {
+            " over websockets"
+        } else {
+            ""
+        };
+        format!("{}{how}", self.protocol)
+    }
+
     fn config(&self, seed: usize) -> RigConfig {
         RigConfig {
             protocol: self.protocol,
             interval_ms: self.interval_ms,
             others: self.others,
+            websockets: self.websockets,
             seed: seed as u64,
             antelope: AntelopeConfig {
                 election_slots: 12,
@@ -61,9 +74,8 @@ impl Row {
     }
 }
 
-async fn any_one_faulty(protocol: Protocol) {
-    let row = row(protocol);
-    let stories = cases(protocol)
+async fn any_one_faulty(row: &'static Row) {
+    let stories = cases(row.protocol)
         .into_iter()
         .enumerate()
         .map(|(i, case)| async move {
@@ -78,13 +90,13 @@ async fn any_one_faulty(protocol: Protocol) {
 /// The fault stands on `faulty` (an index into the configured endpoints), nothing is switched; then the primary dies, and
 /// production moves to the standby exactly once.
 async fn one_fault(row: &Row, case: &Case, config: RigConfig, faulty: usize) {
-    let name = format!("{}: {}", row.protocol, case.name);
+    let name = format!("{}: {}", row.name(), case.name);
     let rig = Rig::start(config).await;
     rig.until_able().await;
     (row.habit)(&rig);
-    let endpoint = rig.devnet.endpoint_of(rig.config.endpoints[faulty]);
-    let endpoint = endpoint.expect("endpoint");
-    let label = label(&endpoint.url());
+    let faulty = rig.config.endpoints[faulty];
+    let endpoint = rig.devnet.endpoint_of(faulty).expect("endpoint");
+    let label = label(&rig.rpc_url(faulty));
     endpoint.set_fault(case.fault.clone());
     rig.slots_of_alice(row.quiet).await;
     until_visible(case, &rig, &label).await;
@@ -120,9 +132,8 @@ async fn until_well(rig: &Rig) {
     loop {
         let page = rig.metrics().await;
         let well = rig.config.endpoints.iter().all(|name| {
-            let url = rig.devnet.endpoint_of(name).expect("endpoint").url();
-            let is =
-                |metric: &str, value: f64| series(&page, metric, &[&label(&url)]) == Some(value);
+            let label = label(&rig.rpc_url(name));
+            let is = |metric: &str, value: f64| series(&page, metric, &[&label]) == Some(value);
             is("slotkeeper_rpc_up", 1.0) && is("slotkeeper_rpc_chain_id_match", 1.0)
         });
         if well {
@@ -136,7 +147,6 @@ async fn until_well(rig: &Rig) {
 /// One endpoint: whatever it does, nothing is switched while it does it, and the reason has a name. The fork comes last:
 /// seen from it alice misses all her slots, and only those of the others tell whose fault it is.
 async fn one_endpoint(row: &Row, half: usize) {
-    let protocol = row.protocol;
     let mut config = row.config(300 + half);
     config.endpoints = vec!["full1"];
     config.quorum = Some(1);
@@ -146,7 +156,7 @@ async fn one_endpoint(row: &Row, half: usize) {
     let rig = Rig::start(config).await;
     rig.until_able().await;
     (row.habit)(&rig);
-    let mut list: Vec<Case> = cases(protocol)
+    let mut list: Vec<Case> = cases(row.protocol)
         .into_iter()
         .filter(|case| case.name != "counter dip")
         .skip(half)
@@ -154,7 +164,7 @@ async fn one_endpoint(row: &Row, half: usize) {
         .collect();
     list.sort_by_key(|case| matches!(case.fault, Fault::MinorityFork { .. }));
     for case in list {
-        let name = format!("{protocol}: {}", case.name);
+        let name = format!("{}: {}", row.name(), case.name);
         let endpoint = rig.devnet.endpoint_of("full1").expect("full1");
         endpoint.set_fault(case.fault.clone());
         rig.slots_of_alice(row.quiet).await;
@@ -180,27 +190,32 @@ async fn one_endpoint(row: &Row, half: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_one_endpoint_faulty_on_steem() {
-    any_one_faulty(Protocol::Steem).await;
+    any_one_faulty(row(Protocol::Steem, false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_one_endpoint_faulty_on_blurt() {
-    any_one_faulty(Protocol::Blurt).await;
+    any_one_faulty(row(Protocol::Blurt, false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_one_endpoint_faulty_on_golos() {
-    any_one_faulty(Protocol::Golos).await;
+    any_one_faulty(row(Protocol::Golos, false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_one_endpoint_faulty_on_bitshares() {
-    any_one_faulty(Protocol::BitShares).await;
+    any_one_faulty(row(Protocol::BitShares, false)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_one_endpoint_faulty_on_bitshares_over_websockets() {
+    any_one_faulty(row(Protocol::BitShares, true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_one_endpoint_faulty_on_antelope() {
-    any_one_faulty(Protocol::Antelope).await;
+    any_one_faulty(row(Protocol::Antelope, false)).await;
 }
 
 /// Two rigs per chain with half of the list each, the slowest chain first.

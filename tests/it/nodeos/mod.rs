@@ -5,8 +5,10 @@
 //! |---|---|
 //! | `scene` | the network with slotkeeper beside it, and the truth read from its blocks |
 //! | `truth` | who was scheduled, who produced, under which key; read from blocks alone |
+//! | `permission` | the failover permission is made by our own commands, and judged |
 //! | `story` | the primary dies, production moves; and back |
 
+mod permission;
 mod scene;
 mod story;
 mod truth;

@@ -42,17 +42,18 @@ pub(crate) struct Scene {
 // === impl Scene ===
 
 impl Scene {
-    /// The network, slotkeeper and the monitoring pair.
+    /// The network and the monitoring pair; the blocks up to the head are read, and slotkeeper does not run yet.
     pub(crate) async fn start(package: Package, config: &NodeosConfig) -> Self {
         let started = Stopwatch::start();
-        let world = NodeosWorld::start(package, config)
+        let world = NodeosWorld::without_app(package, config)
             .await
             .unwrap_or_else(|e| panic!("the network does not start: {e:#}"));
-        let scene = Self {
+        let mut scene = Self {
             world,
             truth: Truth::new(),
             started,
         };
+        scene.read().await;
         scene.note("the network is up");
         scene
     }
@@ -193,21 +194,9 @@ impl Scene {
 
     /// `slotkeeper tx broadcast` of a signed transaction, to the hub.
     pub(crate) async fn broadcast(&self, signed: &Value) -> Ran {
-        use tokio::io::AsyncWriteExt;
-        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
-            .args(["tx", "broadcast", "--protocol", "antelope", "--endpoint"])
-            .arg(self.world.network.url("H"))
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("slotkeeper runs");
-        let mut stdin = child.stdin.take().expect("stdin");
-        let text = signed.to_string();
-        stdin.write_all(text.as_bytes()).await.expect("written");
-        drop(stdin);
-        Ran::of(&child.wait_with_output().await.expect("ends"))
+        let url = self.world.network.url("H");
+        let arguments = ["tx", "broadcast", "--protocol", "antelope", "--endpoint"];
+        piped(&[&arguments[..], &[&url]].concat(), &signed.to_string()).await
     }
 
     /// Kinds of the journal's events about the producer, in order.
@@ -221,6 +210,25 @@ impl Scene {
         let kinds = query.query_map([PRODUCER], |row| row.get(0)).expect("rows");
         kinds.map(|kind| kind.expect("kind")).collect()
     }
+}
+
+/// Runs the built binary with `input` on its stdin.
+pub(crate) async fn piped(arguments: &[&str], input: &str) -> Ran {
+    use tokio::io::AsyncWriteExt;
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
+        .args(arguments)
+        .env_remove("SLOTKEEPER_PASSPHRASE")
+        .env_remove("UNLOCK")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("slotkeeper runs");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(input.as_bytes()).await.expect("written");
+    drop(stdin);
+    Ran::of(&child.wait_with_output().await.expect("ends"))
 }
 
 /// The public key of a role, as the chain writes it.

@@ -6,6 +6,7 @@ use slotkeeper::chain::antelope::faults;
 use slotkeeper::chain::{Accepted, Rejection};
 use slotkeeper::demo::nodeos::{NodeosConfig, PERMISSION, PRODUCER};
 
+use super::permission::it_is_made_by_our_own_commands;
 use super::scene::{Scene, key, package};
 use super::truth::{Slot, TURN};
 
@@ -21,11 +22,23 @@ async fn the_primary_dies_production_moves_and_comes_back_as_planned() {
     let config = NodeosConfig {
         monitoring: true,
         watch_only: false,
+        permission: false,
         port_base: 0,
     };
     let mut scene = Scene::start(package, &config).await;
-    scene.read().await;
     let before = scene.truth.head();
+    scene.world.start_app().await.expect("slotkeeper starts");
+    scene
+        .until("slotkeeper sees the chain", async |s| {
+            s.get("/api/v1/status").await["chains"][0]["agreeing"] == 3
+        })
+        .await;
+    let beginning = Beginning {
+        before,
+        after: scene.truth.head(),
+    };
+
+    it_is_made_by_our_own_commands(&mut scene).await;
     scene
         .until("armed and able, both nodes ready", async |s| {
             let status = s.status().await;
@@ -36,11 +49,6 @@ async fn the_primary_dies_production_moves_and_comes_back_as_planned() {
                 && keys.iter().all(|k| k["ready"] == true)
         })
         .await;
-    let beginning = Beginning {
-        before,
-        after: scene.truth.head(),
-    };
-
     nothing_changes_by_a_rehearsal(&mut scene).await;
     a_permission_without_the_link_is_refused(&mut scene).await;
     scene
