@@ -1,32 +1,35 @@
 //! One running slotkeeper: builds every room from a configuration, wires them, and stops them in order. The only file
 //! that knows all of them; it decides nothing.
 
-use std::collections::{BTreeMap, HashMap};
+mod requests;
+
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::actuator::{
-    self, ActuatorHandle, AlertSource, Cause, Incoming, Journal, JournalError, LedgerRows, Link,
-    MISSING_STATE_HOLD, Parts, SqliteJournal, Submitted,
+    self, ActuatorHandle, AlertSource, Journal, JournalError, LedgerRows, Link, MISSING_STATE_HOLD,
+    Parts, SqliteJournal,
 };
-use crate::alertmanager::{Alertmanagers, Heartbeats, Intake, Webhook, keep};
+use crate::alertmanager::{Alertmanagers, Heartbeats, Webhook, keep};
 use crate::chain;
-use crate::clock::{Millis, Stopwatch, millis, now_ms};
+use crate::clock::{Stopwatch, millis, now_ms};
 use crate::config::Config;
 use crate::guard::{Ears, Guard};
-use crate::keys::PublicKey;
 use crate::keys::key_file::PassphraseSource;
 use crate::metrics::Metrics;
+use crate::notify::{self, Systemd};
 use crate::rpc::Pool;
 use crate::watch::{LedgerStore, Snapshot, Watcher};
 use crate::web;
+
+use requests::{LastRequests, Noted};
 
 /// A loop of ours that has not gone round for this long is stalled.
 const STALL: Duration = Duration::from_secs(60);
@@ -58,18 +61,6 @@ pub struct App {
     early: JoinSet<()>,
     late: JoinSet<()>,
     journal: Weak<dyn Journal>,
-}
-
-/// When authenticated webhooks last asked about a key: what the guard's `fallback` listens for.
-#[derive(Debug, Default)]
-struct LastRequests(Mutex<HashMap<(String, String, PublicKey), Millis>>);
-
-/// The webhook's way into the actuator, noting on the way that somebody asked.
-struct Noted {
-    actuator: ActuatorHandle,
-    seen: Arc<LastRequests>,
-    /// `actuator.max_alert_age`: what is older asks for nothing.
-    max_age: Millis,
 }
 
 impl Default for Options {
@@ -149,6 +140,24 @@ impl App {
         })
         .await?;
 
+        let sources = notify::Sources {
+            config: Arc::clone(&config),
+            started_at: started,
+            snapshots: snapshots.clone(),
+            actuator: actuator.state(),
+            heartbeats: Arc::clone(&heartbeats),
+            alertmanagers: Arc::clone(&alertmanagers),
+            metrics: Arc::clone(&metrics),
+        };
+        let notifying = notify::start(notify::Parts {
+            sources: sources.clone(),
+            events: actuator.events(),
+            memory: Arc::new(notify::Kept(Arc::clone(&journal))),
+            reloaded: options.reloaded.is_some(),
+            shutdown: stop.clone(),
+        })
+        .await?;
+
         // Watchers outlive the drivers, which follow what is in flight while stopping.
         for watcher in watchers {
             late.spawn(watcher.run(late_stop.clone()));
@@ -156,6 +165,10 @@ impl App {
         for driver in drivers {
             early.spawn(driver.run(stop.clone()));
         }
+        for one in notifying {
+            early.spawn(one);
+        }
+        let systemd = Systemd::from_env();
         let task = |name: &str| metrics.tasks.register(name, STALL);
         early.spawn(Arc::clone(&alertmanagers).run(
             Arc::clone(&journal),
@@ -198,7 +211,7 @@ impl App {
                 }),
             ),
             reload: reload_through(ask),
-            shutdown: stop,
+            shutdown: stop.clone(),
             sessions: web::Sessions::default(),
             followers: Arc::new(Semaphore::new(web::FOLLOWERS)),
         };
@@ -215,6 +228,11 @@ impl App {
         };
         let (web, control) = (listeners.web, listeners.control);
         early.spawn(listeners.stopped());
+        systemd.ready();
+        if systemd.is_there() {
+            let task = metrics.tasks.register("systemd", STALL);
+            early.spawn(systemd.run(sources, stop, task));
+        }
         tracing::info!(%web, %control, chains = config.chains.len(), producers = config.producers.len(),
             "slotkeeper runs");
         Ok(Self {
@@ -394,87 +412,5 @@ impl Asked {
     pub fn answer(self, outcome: Result<(), String>) {
         // They may have hung up.
         let _ = self.0.send(outcome);
-    }
-}
-
-// === impl LastRequests ===
-
-impl LastRequests {
-    /// Notes that somebody asked. An alert too old to be acted on (a dead Prometheus' alerts, which Alertmanager repeats
-    /// for minutes; a clock gone wrong) asks for nothing and must not keep the guard quiet.
-    fn note(&self, request: &Incoming, max_age: Millis, now: Millis) {
-        let fresh = request
-            .evaluated_at
-            .is_some_and(|at| now.saturating_sub(at) <= max_age);
-        if let (Some(fence), Cause::Webhook, true) = (request.fence, request.cause, fresh) {
-            let key = (request.chain.clone(), request.producer.clone(), fence);
-            self.lock().insert(key, now);
-        }
-    }
-
-    fn last(&self, chain: &str, producer: &str, key: &PublicKey) -> Option<Millis> {
-        let id = (chain.to_owned(), producer.to_owned(), *key);
-        self.lock().get(&id).copied()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String, PublicKey), Millis>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Intake for Noted {
-    fn submit(
-        &self,
-        incoming: Vec<Incoming>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Submitted>, JournalError>> + Send + '_>> {
-        Box::pin(async move {
-            let asked = incoming.clone();
-            let taken = self.actuator.submit(incoming).await?;
-            let now = now_ms();
-            // Only what is durable counts as asked. Unknown names are not kept: an authenticated caller could
-            // otherwise fill the memory with them.
-            for (request, _) in asked.iter().zip(&taken) {
-                if self.actuator.keeps(&request.chain, &request.producer) {
-                    self.seen.note(request, self.max_age, now);
-                }
-            }
-            Ok(taken)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::actuator::Action;
-
-    #[test]
-    fn an_alert_too_old_to_be_acted_on_does_not_keep_the_guard_quiet() {
-        let key = PublicKey::from_bytes([2; 33]);
-        let asked = |evaluated_at| Incoming {
-            chain: "hive".into(),
-            producer: "alice".into(),
-            action: Action::Failover,
-            cause: Cause::Webhook,
-            fence: Some(key),
-            fingerprint: None,
-            labels: Vec::new(),
-            evaluated_at,
-            to: None,
-            override_reason: None,
-        };
-        let now = 1_000_000;
-        for (evaluated_at, heard) in [
-            (Some(now), true),
-            (Some(now - 120_000), true),
-            (Some(now - 120_001), false),
-            (Some(now + 1_000), true),
-            (None, false),
-        ] {
-            let requests = LastRequests::default();
-            requests.note(&asked(evaluated_at), 120_000, now);
-            let last = requests.last("hive", "alice", &key);
-            assert_eq!(last, heard.then_some(now), "{evaluated_at:?}");
-        }
     }
 }

@@ -23,6 +23,7 @@
 //! | [`demo`] | a small world to show a failover in, with real Prometheus and Alertmanager; [`demo::nodeos`] on real nodes |
 //! | [`app`] | one running slotkeeper: builds every room, wires them, stops them in order |
 //! | [`web`] | the two listeners, authentication, status page |
+//! | [`notify`] | direct escalation to people when Alertmanager cannot be relied on |
 //! | [`guard`], [`alertmanager`] | where requests come from |
 //! | [`actuator`] | decide, interlocks, attempts, journal: the only room that can broadcast |
 //! | [`watch`] | poll loop, slot ledger, snapshot |
@@ -45,6 +46,7 @@ pub mod guard;
 pub mod hex;
 pub mod keys;
 pub mod metrics;
+pub mod notify;
 pub mod rpc;
 pub mod watch;
 pub mod web;

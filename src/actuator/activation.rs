@@ -6,13 +6,15 @@
 //! head and last irreversible block bounds both.
 
 use super::attempt::Attempt;
-use crate::chain::{Activation, ProducerState};
+use crate::chain::{Activation, Election, ProducerState};
 use crate::clock::Millis;
 
 /// The chain looks at its producers this often.
 const LOOK: Millis = 60_000;
 /// Turns that may pass until the new schedule begins.
 const TURNS: Millis = 2;
+/// So many times as long as expected is late; SlotkeeperActivationSlow rings then, too.
+const LATE: Millis = 2;
 /// Earlier activations that count: networks change.
 const RECENT: usize = 5;
 
@@ -88,6 +90,7 @@ pub(super) fn waiting(
     since: Millis,
     head_time: Millis,
     pace: &Pace,
+    election: Option<&Election>,
     show: &dyn Fn(&crate::keys::PublicKey) -> String,
 ) -> Option<Waiting> {
     let key = &state.registered_key;
@@ -101,17 +104,30 @@ pub(super) fn waiting(
     };
     let (expected, why) = expected(pace);
     let so_far = head_time.saturating_sub(since).max(0);
+    let signs = show(&state.effective_key);
+    let mut detail = format!(
+        "registered for {} ({stage}), in force about {} after registration ({why}); until then {signs} signs",
+        words(so_far),
+        words(expected),
+    );
+    // What is on its way already was elected before.
+    if let Some(halted) = election.and_then(Election::halted)
+        && stage == "registered"
+    {
+        detail.push_str("; ");
+        detail.push_str(&halted);
+    }
+    if so_far > expected.saturating_mul(LATE) {
+        detail.push_str(&format!(
+            "; that is late. The chain decides, and a second switch would not be in force sooner, so none is made. Start the host of {signs} if it can be; who registers a key by hand ends this switch (docs/runbook.md, SlotkeeperActivationSlow)"
+        ));
+    }
     Some(Waiting {
         signing_key: show(key),
         since,
         stage,
         expected,
-        detail: format!(
-            "registered for {} ({stage}), in force about {} after registration ({why}); until then {} signs",
-            words(so_far),
-            words(expected),
-            show(&state.effective_key)
-        ),
+        detail,
     })
 }
 
@@ -158,7 +174,7 @@ mod tests {
 
     #[test]
     fn nothing_waits_while_the_registered_key_is_in_force_or_null() {
-        let none = |s: &ProducerState| waiting(s, 0, 1, &pace(&[], 0), &show).is_none();
+        let none = |s: &ProducerState| waiting(s, 0, 1, &pace(&[], 0), None, &show).is_none();
         assert!(none(&state(1, 1, None)));
         let mut disabled = state(1, 1, None);
         disabled.registered_key = crate::keys::PublicKey::NULL;
@@ -174,7 +190,7 @@ mod tests {
             (Some((2, Activation::Pending)), "pending"),
             (Some((3, Activation::Pending)), "registered"),
         ] {
-            let found = waiting(&state(2, 1, coming), 0, 1, &pace(&[], 0), &show).unwrap();
+            let found = waiting(&state(2, 1, coming), 0, 1, &pace(&[], 0), None, &show).unwrap();
             assert_eq!(found.stage, stage);
         }
     }
@@ -193,6 +209,7 @@ mod tests {
             1_000,
             31_000,
             &pace(&[], 165_000),
+            None,
             &show,
         );
         let said = found.unwrap().detail;
@@ -200,5 +217,28 @@ mod tests {
             said.starts_with("registered for 30 s (registered), in force about 6 min 42 s after"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn what_keeps_it_from_coming_and_what_can_be_done_is_said() {
+        let two_of_three = Election {
+            standing: ["alice".to_owned(), "bob".to_owned()].into(),
+            whole: true,
+            scheduled: 3,
+        };
+        let said = |coming, head_time, election| {
+            let pace = pace(&[60_000], 0);
+            let found = waiting(&state(2, 1, coming), 0, head_time, &pace, election, &show);
+            found.unwrap().detail
+        };
+        let on_its_way = Some((2, Activation::Proposed));
+        let halted = |text: &str| text.contains("elects no new schedule");
+        assert!(halted(&said(None, 1_000, Some(&two_of_three))));
+        assert!(!halted(&said(on_its_way, 1_000, Some(&two_of_three))));
+        assert!(!halted(&said(None, 1_000, None)));
+        let late = |text: &str| text.contains("that is late") && text.contains("by hand");
+        assert!(!late(&said(None, 120_000, None)));
+        assert!(late(&said(None, 120_001, None)));
+        assert!(late(&said(on_its_way, 120_001, None)));
     }
 }

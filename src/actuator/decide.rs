@@ -129,6 +129,10 @@ pub fn decide(facts: &Facts) -> Plan {
             reason,
             interlocks: verdicts,
             target: choice.target,
+            warning: choice
+                .target
+                .filter(PublicKey::is_null)
+                .and_then(|_| facts.disabling_in_vain()),
             view: facts.view.as_ref().ok().map(|v| (v.head, v.head_time)),
         },
         next,

@@ -1,9 +1,13 @@
 //! Everything [`super::decide`] looks at, as plain data: gathered once per decision by `gather`, so that any
 //! decision can be replayed from its facts.
 
+use std::sync::Arc;
+
+use super::activation::Waiting;
 use super::alert_source::Standing;
 use super::authority::{ActiveKeys, Authority};
 use super::types::{Cause, Request};
+use crate::chain::Election;
 use crate::clock::Millis;
 use crate::config::{DisableWhen, WhenExhausted};
 use crate::keys::PublicKey;
@@ -50,6 +54,10 @@ pub struct Facts {
     pub authority: Vec<Authority>,
     /// Keys that alone suffice for a switch, per authority (`alice`, `alice@failover`), as far as agreed.
     pub active_keys: ActiveKeys,
+    /// The registered key that is not in force yet, and how long that takes.
+    pub waiting: Option<Waiting>,
+    /// Who stands for election, as last agreed: whether disabling would change the schedule (Antelope).
+    pub election: Option<Arc<Election>>,
 }
 
 /// Settings that a decision needs.
@@ -186,6 +194,13 @@ impl Facts {
     pub fn finalizer_of(&self, key: &PublicKey) -> Option<String> {
         let keys = &self.rules.as_ref()?.keys;
         keys.iter().find(|k| k.key == *key)?.finalizer.clone()
+    }
+
+    /// Why disabling would not take the producer out of the schedule; `None` when it would, or that is not known.
+    #[must_use]
+    pub fn disabling_in_vain(&self) -> Option<String> {
+        let election = self.election.as_ref()?;
+        election.without(&self.request.producer).in_vain()
     }
 
     /// How long no standby has been ready, milliseconds.

@@ -109,6 +109,8 @@ pub(super) fn facts(cause: Cause) -> Facts {
             of: "alice".into(),
         }],
         active_keys: Default::default(),
+        waiting: None,
+        election: None,
     }
 }
 

@@ -80,6 +80,8 @@ pub(super) fn gather(
             .map(|k| k.authorities.clone())
             .unwrap_or_default(),
         active_keys: watched.map(|w| w.active_keys.clone()).unwrap_or_default(),
+        waiting: shared.waiting(&book, snapshot, &request.producer),
+        election: snapshot.election.clone(),
     }
 }
 

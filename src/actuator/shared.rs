@@ -95,8 +95,13 @@ impl Shared {
     }
 
     /// The producer's registered key, while it is not in force yet.
-    fn waiting(&self, book: &Book, chain: &str, producer: &str) -> Option<Waiting> {
-        let snapshot = Arc::clone(&self.snapshots.get(chain)?.borrow());
+    pub(super) fn waiting(
+        &self,
+        book: &Book,
+        snapshot: &Snapshot,
+        producer: &str,
+    ) -> Option<Waiting> {
+        let chain = snapshot.chain.as_str();
         let head = &snapshot.last_view.as_ref()?.head;
         let state = snapshot.producers.get(producer)?.state.as_ref()?;
         let known = book.known.get(&name(chain, producer));
@@ -116,6 +121,7 @@ impl Shared {
             known.map_or(head.time, |k| k.since),
             head.time,
             &pace,
+            snapshot.election.as_deref(),
             &|key| self.show(chain, key),
         )
     }
@@ -132,7 +138,9 @@ impl Shared {
                 .snapshots
                 .get(&p.chain)
                 .and_then(|s| s.borrow().last_view.as_ref().map(|v| v.head.time));
-            let waiting = self.waiting(&book, &p.chain, &p.name);
+            let snapshot = self.snapshots.get(&p.chain);
+            let snapshot = snapshot.map(|s| Arc::clone(&s.borrow()));
+            let waiting = snapshot.and_then(|s| self.waiting(&book, &s, &p.name));
             let given = Given {
                 now,
                 prefix: self.prefix(&p.chain),

@@ -134,10 +134,14 @@ fn exhausted(facts: &Facts, rules: &Rules, none: Choice) -> Choice {
             Ok(detail) => Choice {
                 target: Some(PublicKey::NULL),
                 check: Check::Pass,
-                detail: format!("{}; disabling: {detail}", none.detail),
+                detail: format!("{}; disabling: {detail}{}", none.detail, in_vain(facts)),
             },
             Err(why) => Choice {
-                detail: format!("{}; not disabling yet: {why}", none.detail),
+                detail: format!(
+                    "{}; not disabling yet: {why}{}",
+                    none.detail,
+                    in_vain(facts)
+                ),
                 ..none
             },
         },
@@ -159,8 +163,15 @@ fn disable_on_request(facts: &Facts, rules: &Rules, current: PublicKey) -> Choic
     Choice {
         target: Some(PublicKey::NULL),
         check: Check::Pass,
-        detail: "disabling needs no standby".into(),
+        detail: format!("disabling needs no standby{}", in_vain(facts)),
     }
+}
+
+/// That disabling would be in vain: no reason against it (somebody wants it), but said beforehand.
+fn in_vain(facts: &Facts) -> String {
+    facts
+        .disabling_in_vain()
+        .map_or_else(String::new, |why| format!("; {why}"))
 }
 
 /// Whether `disable_when` holds, with its figures.

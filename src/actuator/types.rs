@@ -144,6 +144,8 @@ pub struct Decision {
     pub interlocks: Vec<InterlockVerdict>,
     /// The chosen target key ([`PublicKey::NULL`] = disable), where one was chosen.
     pub target: Option<PublicKey>,
+    /// What to know before it is carried out: nothing against it, but somebody should hear it.
+    pub warning: Option<String>,
     /// The head of the agreed view it was taken on, and its time; `None` when there was no such view.
     pub view: Option<(u64, Millis)>,
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, Url};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::matcher::equality;
 use super::silences::{self, Silence, Silences};
 use crate::actuator::{AlertSource, Journal, JournalError, Standing};
-use crate::clock::{self, Millis};
+use crate::clock::{self, Millis, Stopwatch};
 use crate::config::{AlertmanagerConfig, Config};
 use crate::metrics::Task;
 
@@ -23,6 +23,8 @@ pub struct Alertmanagers {
     silences: Silences,
     /// Labels of the shipped alert that a silence may name besides chain, producer, signing_key and action.
     guard_labels: Vec<(String, String)>,
+    /// Since any of them answered, or the start.
+    answered: Mutex<Stopwatch>,
 }
 
 /// One Alertmanager cannot be used as configured.
@@ -94,6 +96,7 @@ impl Alertmanagers {
                 .collect::<Result<_, _>>()?,
             silences: Silences::default(),
             guard_labels: config.guard.labels.clone(),
+            answered: Mutex::new(Stopwatch::start()),
         })
     }
 
@@ -130,6 +133,8 @@ impl Alertmanagers {
         for (one, answer) in self.each.iter().zip(answers) {
             match answer {
                 Ok(fresh) => {
+                    *self.answered.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Stopwatch::start();
                     let entries = self.silences.replace(&one.name, fresh);
                     if !entries.is_empty()
                         && let Err(error) = journal.write(entries).await
@@ -143,6 +148,13 @@ impl Alertmanagers {
                 }
             }
         }
+    }
+
+    /// Since any of them answered (each is asked every 15 s), or the start; `None` when none is configured.
+    #[must_use]
+    pub fn silent_for(&self) -> Option<Duration> {
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.each.is_empty()).then(|| answered.elapsed())
     }
 
     /// A known silence over this producer's key at `now`, in words.

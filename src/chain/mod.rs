@@ -4,6 +4,7 @@
 //! Adding a chain: its own file(s) here, one line in [`open`], and its vectors.
 
 pub mod antelope;
+mod election;
 pub mod graphene;
 mod protocol;
 mod types;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::clock::Millis;
 use crate::keys::{Nonce, PublicKey, Signature};
 
+pub use election::{Election, Leaving};
 pub use protocol::{Protocol, UnknownProtocol};
 pub use types::{
     Activation, Block, BlockId, BlockRef, Finalizer, Memory, Observation, ProducerState, Schedule,

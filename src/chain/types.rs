@@ -164,6 +164,8 @@ pub struct Observation {
     pub aliases: Option<BTreeMap<String, String>>,
     /// Finality keys by producer (Savanna); `None` when not asked for or the node knows none.
     pub finalizers: Option<BTreeMap<String, Finalizer>>,
+    /// Who stands for election (Antelope), asked for along with authorities: it matters only to who switches.
+    pub election: Option<super::Election>,
 }
 
 /// What the watcher still wants to know: the input of [`super::Chain::survey`].

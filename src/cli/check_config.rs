@@ -161,11 +161,37 @@ fn report(file: &Path, config: &Config) -> String {
             "disarmed"
         }
     );
+    for one in &config.notify {
+        let _ = writeln!(
+            out,
+            "  notify {}: {}, from {} on, at most {} messages in {} s, reminded every {} s",
+            one.name,
+            one.via.as_str(),
+            one.min_severity.as_str(),
+            one.rate_limit.messages,
+            one.rate_limit.per.as_secs(),
+            one.reminder.as_secs()
+        );
+    }
+    for one in &config.pings {
+        let _ = writeln!(
+            out,
+            "  ping {}: every {} s while all is well{}",
+            one.name,
+            one.interval.as_secs(),
+            if one.fail_url_file.is_some() {
+                ", a failure otherwise"
+            } else {
+                ""
+            }
+        );
+    }
     let warnings: Vec<String> = config
         .warnings
         .iter()
         .cloned()
         .chain(missing_files(config))
+        .chain(open_files(config))
         .collect();
     if !warnings.is_empty() {
         let _ = writeln!(out, "\nWarnings");
@@ -245,16 +271,41 @@ fn missing_files(config: &Config) -> Vec<String> {
         );
         named.extend(one.ca_file.iter().map(|f| ("Alertmanager ca_file", f)));
     }
-    named.extend(
-        config
-            .notify
-            .iter()
-            .map(|n| ("notify secret", &n.secret_file)),
-    );
+    let secrets = notify_files(config);
+    named.extend(secrets.iter().map(|(what, file)| (what.as_str(), file)));
     let mut seen = std::collections::BTreeSet::new();
     named
         .into_iter()
         .filter(|(_, file)| seen.insert((*file).clone()) && !file.exists())
         .map(|(what, file)| format!("{what} {} does not exist", file.display()))
+        .collect()
+}
+
+/// Secrets of direct escalation and of pings, each with what it is.
+fn notify_files(config: &Config) -> Vec<(String, PathBuf)> {
+    let receivers = config.notify.iter().flat_map(|one| {
+        let files = one.files().into_iter();
+        files.map(|(key, file)| (format!("notify {} {key}", one.name), file.to_owned()))
+    });
+    let pings = config.pings.iter().flat_map(|one| {
+        let files = std::iter::once(("url_file", &one.url_file))
+            .chain(one.fail_url_file.iter().map(|f| ("fail_url_file", f)));
+        files.map(|(key, file)| (format!("ping {} {key}", one.name), file.clone()))
+    });
+    receivers.chain(pings).collect()
+}
+
+/// Those of them that others than their owner can read.
+fn open_files(config: &Config) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    notify_files(config)
+        .into_iter()
+        .filter(|(_, file)| file.metadata().is_ok_and(|m| m.mode() & 0o007 != 0))
+        .map(|(what, file)| {
+            format!(
+                "{what} {} can be read by every user of this machine: chmod 600",
+                file.display()
+            )
+        })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Follows a request until its decision is final, and says the outcome in plain words. Reads the public listener only.
+//! Follows a request until its decision is final, and says the outcome in plain words; before one, what to know. Reads the public listener only.
 
 use std::fmt::Write;
 use std::io::Write as _;
@@ -46,6 +46,24 @@ const MANDATORY: [Reason; 7] = [
     Reason::AuthorityInvalid,
     Reason::KeyUnavailable,
 ];
+
+/// Says beforehand that disabling would change nothing, where the daemon knows. It is done all the same: somebody wants it.
+pub(super) async fn forewarn(web: &Client, verb: &str, chain: &str, name: &str) {
+    if verb != "disable" {
+        return;
+    }
+    // Not answered: its decision says it again.
+    let status = web.get_json("/api/v1/status").await.unwrap_or_default();
+    let producers = status.get("producers").and_then(Value::as_array);
+    let one = producers.into_iter().flatten().find(|p| {
+        p.get("chain").and_then(Value::as_str) == Some(chain)
+            && p.get("name").and_then(Value::as_str) == Some(name)
+    });
+    let note = one.and_then(|p| p.get("disable_note"));
+    if let Some(note) = note.and_then(Value::as_str) {
+        let _ = writeln!(std::io::stderr(), "{chain}/{name}: {note}");
+    }
+}
 
 /// Polls the decisions of a request until they are final.
 pub(super) async fn follow(

@@ -5,8 +5,8 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 
 use crate::chain::antelope::permission::{Account, NEEDED, NEEDED_WITH_FINALIZERS, Verdict};
-use crate::chain::antelope::{Leaving, candidates_call, leaving};
-use crate::chain::{BlockId, BlockRef, Call, Chain, Reply};
+use crate::chain::antelope::{candidates_call, election};
+use crate::chain::{BlockId, BlockRef, Call, Chain, Leaving, Reply};
 use crate::config::{ChainConfig, ProducerConfig, WhenExhausted};
 use crate::hex;
 use crate::rpc::Endpoint;
@@ -110,7 +110,7 @@ async fn one(chain: &dyn Chain, endpoint: &Endpoint, producer: &str) -> anyhow::
         .pointer("/active/producers")
         .and_then(Value::as_array)
         .map_or(0, Vec::len);
-    let leaving = leaving(&next("get_producers")?, producer, scheduled)?;
+    let leaving = election(&next("get_producers")?, scheduled)?.without(producer);
     Ok(Asked {
         endpoint: endpoint.label().to_owned(),
         account,
@@ -185,10 +185,9 @@ pub(super) fn judge(asked: &Asked, producer: &ProducerConfig, prefix: &str) -> F
         Leaving::Leaves => out.good.push(format!(
             "{full}: disabling would take it out of the schedule"
         )),
-        Leaving::Stays { others, scheduled } => {
-            let line = format!(
-                "{full}: disabling cannot change the schedule now: {others} other producers are active and the schedule has {scheduled}, so it would stay scheduled and miss every turn"
-            );
+        Leaving::Stays { .. } => {
+            let why = asked.leaving.in_vain().unwrap_or_default();
+            let line = format!("{full}: {why}");
             if disables {
                 out.wrong.push(format!("{line}; use when_exhausted: hold"));
             } else {

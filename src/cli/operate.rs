@@ -274,6 +274,7 @@ fn order(order: &Order<'_>) -> CliResult {
             "/api/v1/producers/{}/{}/{}",
             name.chain, name.name, order.verb
         );
+        follow::forewarn(&web, order.verb, &name.chain, &name.name).await;
         let answer = control
             .post_json(&path, &body(order))
             .await

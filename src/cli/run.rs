@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{CliError, CliResult};
 use crate::app::{App, Asked, Options};
 use crate::config::{self, Config};
+use crate::notify::Systemd;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -124,6 +125,9 @@ async fn live(args: &RunArgs, mut config: Config) -> CliResult {
             (Err(error), None) => return Err(CliError::Failed(error)),
         };
         let end = until_end(args, &mut app).await;
+        if !matches!(end, Ok(End::Reload(_))) {
+            Systemd::from_env().stopping();
+        }
         app.stop().await;
         match end? {
             End::Stop => return Ok(()),

@@ -244,6 +244,12 @@ fn render_producers(producers: &[Value]) -> String {
             ));
         }
     }
+    for one in producers {
+        if let Some(note) = one.get("disable_note").and_then(Value::as_str) {
+            let name = format!("{}/{}", text(one, "chain"), text(one, "name"));
+            out.push_str(&format!("{name}: {note}\n\n"));
+        }
+    }
     if !keys.is_empty() {
         out.push_str(&keys.render());
         out.push('\n');

@@ -67,3 +67,14 @@ pub const GUARD_LABELS: [(&str, &str); 2] = [
 pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(20);
 /// Or when its `evaluated_at` is older than this.
 pub const HEARTBEAT_AGE: Duration = Duration::from_secs(30);
+
+/// Where PagerDuty takes events, outside the EU region.
+pub const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
+/// An open episode is repeated this often.
+pub const REMINDER: Duration = Duration::from_secs(3600);
+/// At most this many messages to one receiver …
+pub const NOTIFY_MESSAGES: u32 = 20;
+/// … in this time.
+pub const NOTIFY_PER: Duration = Duration::from_secs(600);
+/// A checker elsewhere is pinged this often.
+pub const PING: Duration = Duration::from_secs(60);

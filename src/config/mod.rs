@@ -7,7 +7,9 @@ pub mod defaults;
 mod error;
 mod model;
 pub mod networks;
+mod notify;
 mod raw;
+mod raw_notify;
 mod scalars;
 pub mod schema;
 pub mod simulate;
@@ -18,7 +20,8 @@ use std::path::Path;
 
 pub use error::ConfigError;
 pub use model::*;
-pub use url::{is_loopback_host, listen_address};
+pub use notify::*;
+pub use url::{is_loopback_host, listen_address, outbound};
 
 /// Reads and checks a config file. Paths in it are relative to its folder.
 ///

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::notify::{NotifyConfig, PingConfig};
 use crate::chain::{ChainSpec, Method};
 use crate::keys::PublicKey;
 
@@ -29,9 +30,11 @@ pub struct Config {
     pub guard: GuardConfig,
     /// Expected heartbeat sources.
     pub heartbeats: Vec<HeartbeatConfig>,
-    /// Direct escalation targets: parsed and checked, delivered by a later version.
+    /// Who is told directly when Alertmanager cannot be relied on; names are unique.
     pub notify: Vec<NotifyConfig>,
-    /// Things worth saying that are no errors (no Alertmanager configured, notify not delivered yet …).
+    /// Checkers elsewhere that are told that all is well.
+    pub pings: Vec<PingConfig>,
+    /// Things worth saying that are no errors (no Alertmanager configured …).
     pub warnings: Vec<String>,
 }
 
@@ -226,17 +229,6 @@ pub struct HeartbeatConfig {
     pub max_silence: Duration,
     /// Overdue when its `evaluated_at` is older than this.
     pub max_age: Duration,
-}
-
-/// One direct escalation target (parsed and checked only, for now).
-#[derive(Debug, Clone)]
-pub struct NotifyConfig {
-    /// Receiver name.
-    pub name: String,
-    /// `pagerduty` or `slack`.
-    pub kind: &'static str,
-    /// File with the routing key or URL.
-    pub secret_file: PathBuf,
 }
 
 // === impl Config ===

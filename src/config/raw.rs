@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::chain::{Method, Protocol};
 
 use super::model::{GuardMode, WhenExhausted};
+pub(super) use super::raw_notify::*;
 use super::scalars::{Choice, FileName, Flag, Hex32, Share, Span, Text, Whole, Words};
 
 /// The whole file.
@@ -24,6 +25,7 @@ pub(super) struct RawConfig {
     pub(super) guard: Option<RawGuard>,
     pub(super) heartbeats: Option<Vec<RawHeartbeat>>,
     pub(super) notify: Option<Vec<RawNotify>>,
+    pub(super) pings: Option<Vec<RawPing>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,35 +199,6 @@ pub(super) struct RawHeartbeat {
     pub(super) source: Text,
     pub(super) max_silence: Option<Span>,
     pub(super) max_age: Option<Span>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as {name: oncall, pagerduty: {routing_key_file: pd.key}}"
-)]
-pub(super) struct RawNotify {
-    pub(super) name: Text,
-    pub(super) pagerduty: Option<RawPagerduty>,
-    pub(super) slack: Option<RawSlack>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as {routing_key_file: pd.key}"
-)]
-pub(super) struct RawPagerduty {
-    pub(super) routing_key_file: FileName,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as {url_file: slack.url}"
-)]
-pub(super) struct RawSlack {
-    pub(super) url_file: FileName,
 }
 
 /// How a disabled producer comes back.

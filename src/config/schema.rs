@@ -1,6 +1,7 @@
 //! The JSON schema of the config file, for editors (`check-config --schema`). Written by hand beside `raw`; a test
 //! asks the YAML reader itself which keys it knows and compares.
 
+mod notify;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -52,9 +53,17 @@ pub fn schema() -> Value {
             (
                 "notify",
                 list(
-                    notify(),
+                    notify::notify(),
                     0,
-                    "Direct escalation (checked, not delivered by this version)",
+                    "Direct escalation: who is told when Alertmanager cannot be relied on",
+                ),
+            ),
+            (
+                "pings",
+                list(
+                    notify::ping(),
+                    0,
+                    "Checkers elsewhere, told while all is well: they ring when it stops",
                 ),
             ),
         ],
@@ -417,31 +426,5 @@ fn heartbeat() -> Value {
             ),
         ],
         "One expected heartbeat source",
-    )
-}
-
-fn notify() -> Value {
-    object(
-        &["name"],
-        vec![
-            ("name", text("Receiver name")),
-            (
-                "pagerduty",
-                object(
-                    &["routing_key_file"],
-                    vec![("routing_key_file", file("File with the routing key"))],
-                    "PagerDuty",
-                ),
-            ),
-            (
-                "slack",
-                object(
-                    &["url_file"],
-                    vec![("url_file", file("File with the webhook URL"))],
-                    "Slack",
-                ),
-            ),
-        ],
-        "One receiver: pagerduty or slack",
     )
 }

@@ -87,6 +87,24 @@ fn read(text: &str, node_of: Option<Protocol>) -> Result<Checked, String> {
     })
 }
 
+/// Reads a URL that stands in a secret file: https, or http on this machine. The error never repeats it.
+///
+/// # Errors
+/// A sentence when it is no such URL.
+pub fn outbound(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim())
+        .map_err(|_| "does not hold a URL such as https://hooks.example.org/…".to_owned())?;
+    match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) => Ok(url),
+        ("http", Some(host)) if is_loopback_host(host) => Ok(url),
+        ("http", Some(_)) => Err(
+            "holds an http URL beyond this machine, which everybody on the way could read: use https"
+                .to_owned(),
+        ),
+        _ => Err("does not hold a URL such as https://hooks.example.org/…".to_owned()),
+    }
+}
+
 /// Whether a host name or address is this machine.
 #[must_use]
 pub fn is_loopback_host(host: &str) -> bool {

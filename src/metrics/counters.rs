@@ -1,20 +1,27 @@
 //! The counters that this process itself keeps: webhook requests, alerts, truncation. Their names come from the table.
 
 use prometheus::core::Collector;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
+use super::chain::seconds;
 use super::names::Name;
+use crate::clock::Millis;
 
 /// HTTP statuses that the webhook can answer.
 pub const WEBHOOK_CODES: [u16; 10] = [200, 400, 401, 403, 405, 408, 411, 413, 429, 503];
 
-/// Counters of the webhook.
+/// How the sending of a message can end (label `outcome`).
+pub const NOTIFY_OUTCOMES: [&str; 4] = ["delivered", "retried", "refused", "left_out"];
+
+/// Counters of the webhook and of direct escalation.
 #[derive(Debug, Clone)]
 pub struct Counters {
     registry: Registry,
     requests: IntCounterVec,
     alerts: IntCounterVec,
     truncated: IntCounter,
+    notifications: IntCounterVec,
+    pings: GaugeVec,
 }
 
 // === impl Counters ===
@@ -37,7 +44,15 @@ impl Counters {
             IntCounter::with_opts(opts(Name::WebhookTruncated))
                 .expect("the table's names are valid"),
         );
+        let notifications = register(&registry, vec_of(Name::Notifications));
+        let pings = register(
+            &registry,
+            GaugeVec::new(opts(Name::PingSuccess), Name::PingSuccess.metric().labels)
+                .expect("the table's names are valid"),
+        );
         let counters = Self {
+            notifications,
+            pings,
             registry,
             requests,
             alerts,
@@ -71,6 +86,32 @@ impl Counters {
     /// Alertmanager says that it left `n` alerts out.
     pub fn truncated(&self, n: u64) {
         self.truncated.inc_by(n);
+    }
+
+    /// A receiver that may be sent something: its series exist from the start.
+    pub fn expect_notifications(&self, receiver: &str) {
+        for outcome in NOTIFY_OUTCOMES {
+            self.notifications.with_label_values(&[receiver, outcome]);
+        }
+    }
+
+    /// The sending of a message ended; `outcome` is one of [`NOTIFY_OUTCOMES`].
+    pub fn notification(&self, receiver: &str, outcome: &str) {
+        self.notifications
+            .with_label_values(&[receiver, outcome])
+            .inc();
+    }
+
+    /// So many messages were not sent to it and will not be.
+    pub fn notifications_left_out(&self, receiver: &str, n: u32) {
+        self.notifications
+            .with_label_values(&[receiver, "left_out"])
+            .inc_by(n.into());
+    }
+
+    /// A checker elsewhere took a ping at `now`.
+    pub fn pinged(&self, ping: &str, now: Millis) {
+        self.pings.with_label_values(&[ping]).set(seconds(now));
     }
 
     /// Requests answered with `code` so far.

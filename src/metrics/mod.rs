@@ -7,6 +7,7 @@
 mod actuator;
 mod chain;
 mod counters;
+mod health;
 pub mod names;
 mod page;
 mod tasks;
@@ -21,7 +22,8 @@ use crate::config::Config;
 use crate::watch::Snapshot;
 
 pub use chain::{ChainKeys, agreeing, seconds};
-pub use counters::{Counters, WEBHOOK_CODES};
+pub use counters::{Counters, NOTIFY_OUTCOMES, WEBHOOK_CODES};
+pub use health::stalled_loops;
 pub use names::Name;
 pub use page::{Bodies, CONTENT_TYPE};
 pub use tasks::{Stalled, Task, Tasks};
@@ -38,6 +40,8 @@ pub struct Metrics {
     actuator: Mutex<CachedActuator>,
     /// Since the last scrape; `None` before the first.
     scraped: Mutex<Option<Stopwatch>>,
+    /// Since this page exists.
+    born: Stopwatch,
 }
 
 /// Snapshots are rendered ahead for scrapes at least this frequent.
@@ -110,7 +114,20 @@ impl Metrics {
             chains: Mutex::new(cached_chains(config)),
             actuator: Mutex::default(),
             scraped: Mutex::default(),
+            born: Stopwatch::start(),
         }
+    }
+
+    /// Since the page was last read, by anybody; since the start when never.
+    #[must_use]
+    pub fn since_scrape(&self) -> Duration {
+        lock(&self.scraped).unwrap_or(self.born).elapsed()
+    }
+
+    /// Whether the last reload worked.
+    #[must_use]
+    pub fn reload_ok(&self) -> bool {
+        lock(&self.process).reload_ok
     }
 
     /// Renders a fresh snapshot's part ahead of the next scrape, if anybody has scraped lately: a scrape then only

@@ -181,6 +181,10 @@ metrics! {
         "The newest evaluated_at of this source, Unix time: when its Prometheus was last alive.";
     HeartbeatOverdue: Gauge "slotkeeper_heartbeat_overdue" ["source"]
         "1 when this source has been silent, or its evaluated_at old, for longer than configured. When all are, the guard's fallback acts by itself.";
+    Notifications: Counter "slotkeeper_notifications_total" ["receiver", "outcome"]
+        "Messages sent directly to people, by how it ended: delivered; retried (tried again later); refused (by the receiver, for good: look at the log); left_out (beyond the rate limit, or over before it could be told).";
+    PingSuccess: Gauge "slotkeeper_ping_last_success_timestamp_seconds" ["ping"]
+        "When this checker elsewhere last took a ping, Unix time; absent before the first. Pings stop while anything is not well: a stuck loop, no quorum, armed and not able, a heartbeat overdue.";
 }
 
 // === impl Name ===

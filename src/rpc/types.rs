@@ -94,6 +94,8 @@ pub struct View {
     pub aliases: Option<BTreeMap<String, String>>,
     /// Finality keys by producer, where asked for and agreed.
     pub finalizers: Option<BTreeMap<String, crate::chain::Finalizer>>,
+    /// Who stands for election, where asked for and agreed.
+    pub election: Option<crate::chain::Election>,
     /// Providers that share this view.
     pub agreeing: usize,
     /// Median of HTTP `Date` minus local clock over answering endpoints, milliseconds.

@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub slots: ChainSlots,
     /// Finality keys by producer, as last agreed; empty where the chain has none (Savanna has).
     pub finalizers: Arc<BTreeMap<String, crate::chain::Finalizer>>,
+    /// Who stands for election, as last agreed (Antelope).
+    pub election: Option<Arc<crate::chain::Election>>,
     /// Every watched producer, by name.
     pub producers: BTreeMap<String, Arc<ProducerSnapshot>>,
     /// Saves of the ledger that failed since start.
@@ -201,6 +203,7 @@ impl Snapshot {
             endpoints: Vec::new(),
             slots: ChainSlots::default(),
             finalizers: Arc::default(),
+            election: None,
             producers: BTreeMap::new(),
             store_failures: 0,
         }

@@ -13,7 +13,7 @@ use super::picture;
 use super::probes::{Probes, Yardstick};
 use super::rotation::Rotation;
 use super::{LedgerStore, ProducerSnapshot, Snapshot};
-use crate::chain::{Chain, Finalizer, Memory};
+use crate::chain::{Chain, Election, Finalizer, Memory};
 use crate::clock::{Millis, millis, now_ms};
 use crate::config::{Config, FaultConfig, ProducerConfig};
 use crate::keys::PublicKey;
@@ -42,6 +42,8 @@ pub struct Watcher {
     agreement: Result<Arc<View>, Disagreement>,
     /// As last agreed; asked for on identity ticks only.
     finalizers: Arc<BTreeMap<String, Finalizer>>,
+    /// As last agreed; asked for along with authorities.
+    election: Option<Arc<Election>>,
     caught_up: bool,
     tick: u64,
     /// What object ids are called, as last agreed.
@@ -136,6 +138,7 @@ impl Watcher {
             last_view: None,
             agreement,
             finalizers: Arc::default(),
+            election: None,
             caught_up: false,
             tick: 0,
             aliases: Arc::default(),
@@ -329,6 +332,8 @@ impl Watcher {
         {
             self.finalizers = Arc::new(finalizers.clone());
         }
+        let election = view.election.clone().map(Arc::new);
+        self.election = election.or_else(|| self.election.take());
         self.last_view = Some(Arc::clone(&view));
         self.agreement = Ok(view);
     }
@@ -371,6 +376,7 @@ impl Watcher {
             endpoints,
             slots: self.ledger.slots(),
             finalizers: Arc::clone(&self.finalizers),
+            election: self.election.clone(),
             producers: self.pictures.clone(),
             store_failures: self.store_failures,
         };

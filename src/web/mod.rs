@@ -20,6 +20,7 @@ mod session;
 mod start;
 mod status;
 mod tls;
+mod underway;
 mod webconfig;
 
 pub use app::{App, FOLLOWERS, Reload};

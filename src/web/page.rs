@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::underway::underway;
 use crate::actuator::{Check, DecisionRecord, JournalError};
 
 /// What the control page has beyond the status page.
@@ -166,19 +167,7 @@ fn render_producer(out: &mut String, p: &Value, controls: Option<&Controls<'_>>)
     if let Some(until) = p.get("maintenance_until").and_then(Value::as_str) {
         let _ = write!(out, "<p class=bad>In maintenance until {}.</p>", esc(until));
     }
-    if let Some(attempt) = p.get("attempt").filter(|a| a.is_object()) {
-        let _ = write!(
-            out,
-            "<p>Last switch: <b>{}</b>, transaction <code>{}</code> {}</p>",
-            esc(&text(attempt, "stage")),
-            esc(&text(attempt, "txid")),
-            attempt
-                .get("note")
-                .and_then(Value::as_str)
-                .map(esc)
-                .unwrap_or_default(),
-        );
-    }
+    underway(out, p);
     keys(out, p);
     if let Some(controls) = controls {
         producer_forms(out, controls, &chain, &name, p);
@@ -326,6 +315,7 @@ fn render_decisions(out: &mut String, decisions: &Result<Vec<DecisionRecord>, Jo
             .iter()
             .filter(|i| i.verdict != Check::Pass)
             .map(|i| format!("{}: {}", i.name.as_str(), i.detail))
+            .chain(d.note.clone())
             .collect();
         let _ = write!(
             out,
@@ -419,7 +409,7 @@ fn yes(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
 
-fn text(value: &Value, key: &str) -> String {
+pub(super) fn text(value: &Value, key: &str) -> String {
     match value.get(key) {
         None | Some(Value::Null) => "–".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -428,7 +418,7 @@ fn text(value: &Value, key: &str) -> String {
 }
 
 /// Text for HTML, also within quoted attributes.
-fn esc(text: &str) -> String {
+pub(super) fn esc(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -97,7 +97,11 @@ fn producers(i: &Inputs<'_>) -> Vec<Value> {
                 .get(&(snapshot.chain.clone(), name.clone()));
             let finalizer = snapshot.finalizers.get(name);
             let mut one = producer(i, &snapshot.chain, name, seen, standing, &keys);
+            // Who cannot leave the schedule now: before anybody asks for it.
+            let in_vain = snapshot.election.as_ref().filter(|_| standing.is_some());
+            let in_vain = in_vain.and_then(|e| e.without(name).in_vain());
             if let Some(one) = one.as_object_mut() {
+                one.insert("disable_note".to_owned(), json!(in_vain));
                 one.insert("finalizer".to_owned(), json!(finalizer.map(voting)));
             }
             out.push(one);

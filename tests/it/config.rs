@@ -320,10 +320,6 @@ fn what_is_odd_but_no_error_is_a_warning() {
     for (text, says) in [
         (base.to_owned(), "only the chains themselves"),
         (
-            format!("{base}notify: [{{name: o, slack: {{url_file: f}}}}]"),
-            "not delivered by this version",
-        ),
-        (
             format!("{base}control: {{listen: '127.0.0.1:1'}}"),
             "any user of this machine",
         ),

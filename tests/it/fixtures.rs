@@ -100,6 +100,7 @@ pub(crate) fn config() -> Config {
             max_age: Duration::from_secs(30),
         }],
         notify: vec![],
+        pings: vec![],
         warnings: vec![],
     }
 }
@@ -236,6 +237,7 @@ pub(crate) fn view() -> View {
         clock_offset: None,
         aliases: None,
         finalizers: None,
+        election: None,
     }
 }
 
@@ -261,6 +263,7 @@ pub(crate) fn snapshot() -> Snapshot {
             judged: 99_999,
             schedule_until: Some(100_020),
         },
+        election: None,
         finalizers: Arc::new(BTreeMap::from([(
             "alice".to_owned(),
             slotkeeper::chain::Finalizer {

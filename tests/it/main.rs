@@ -23,6 +23,7 @@ mod made_up_fork;
 mod never;
 mod node_answers;
 mod nodeos;
+mod notify;
 mod once;
 mod operator;
 mod permission;

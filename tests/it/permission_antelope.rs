@@ -217,7 +217,9 @@ fn keys_are_listed_when_they_alone_suffice_for_this_producers_switch() {
         paths,
         [
             json!({"account_name": "bpa"}),
-            json!({"account_name": "gone"})
+            json!({"account_name": "gone"}),
+            // Who stands for election matters to whoever may switch, and to nobody else.
+            slotkeeper::chain::antelope::candidates_call().params,
         ]
     );
     let read = |row: Value| -> Observation {

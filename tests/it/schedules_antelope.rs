@@ -2,8 +2,8 @@
 //! Savanna's nodes answer is written by hand after its source.
 
 use serde_json::{Value, json};
-use slotkeeper::chain::antelope::{Leaving, candidates_call, leaving};
-use slotkeeper::chain::{Activation, Memory, Observation};
+use slotkeeper::chain::antelope::{candidates_call, election};
+use slotkeeper::chain::{Activation, Leaving, Memory, Observation};
 
 use crate::captures_antelope::{body, captures, key, memory, read, reply, three, world};
 use crate::vectors::load;
@@ -173,9 +173,25 @@ fn three_of_three_stay_scheduled_when_one_unregisters() {
                 .contains(&"bpa".to_owned())
         );
     }
-    // It could be known before.
+    // It could be known before, and is read along with the authorities; an odd list makes nothing worse.
+    let mut wanted = memory(&["bpa"]);
+    wanted.authorities = vec!["bpa@failover".to_owned()];
+    let account = json!({"account_name": "bpa", "permissions": []});
+    let seen = |list: Value| {
+        let mut replies = world(&[body("get_table_rows")], body("get_producer_schedule"));
+        replies.extend([Ok(account.clone()), Ok(list)]);
+        read(&wanted, &replies).election
+    };
+    let known = seen(three()).expect("read");
+    assert!(known.without("bpa").in_vain().is_some(), "{known:?}");
+    assert_eq!(known.halted(), None);
+    assert_eq!(seen(json!({"rows": 7})), None);
     assert_eq!(candidates_call().method, "/v1/chain/get_producers");
     let mut before = three();
+    let leaving = |reply: &Value, name: &str, scheduled| {
+        let found = election(reply, scheduled);
+        found.map(|found| found.without(name))
+    };
     assert_eq!(
         leaving(&before, "bpa", 3),
         Ok(Leaving::Stays {

@@ -51,6 +51,21 @@ async fn a_key_put_back_by_hand_before_it_is_in_force_is_no_switch_that_took_eff
     slots(&rig, 40).await;
     assert_eq!(rig.truth().effective[ALICE], a, "never in force");
     assert_eq!(acted(&rig).await["attempt"]["stage"], "included");
+    // Why, in the status and to an operator, who is refused whatever he says.
+    let why = "the chain elects no new schedule now: 3 producers are active and voted for, and its newest schedule has 4";
+    rig.until_status("the reason is shown", |status| {
+        let detail = status["producers"][0]["waiting"]["detail"].as_str();
+        detail.is_some_and(|detail| detail.contains(why))
+    })
+    .await;
+    let args = ["producer", "switchover", "devnet/alice", "--to", &a];
+    let more = ["--override", "I know better", "--timeout", "20s"];
+    let ran = rig.cli(&[&args[..], &more[..]].concat()).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    for said in ["attempt_open", "until then", why] {
+        assert!(ran.err.contains(said), "{said}: {ran:?}");
+    }
+    assert_eq!(rig.registered(), b, "nothing was sent");
     let key = node_key(ALICE, "A").expect("key").public_key();
     rig.devnet.operator_sets_key(ALICE, &key).expect("put back");
     rig.until_status("the switch is over", |status| {
@@ -94,4 +109,52 @@ async fn a_key_put_back_by_hand_before_it_is_in_force_is_no_switch_that_took_eff
     kinds.sort_unstable();
     assert_eq!(kinds, ["included", "irreversible", "sent", "signed"]);
     assert!(events.iter().any(|e| e.kind == "adopted"), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disable_that_cannot_change_the_schedule_is_said_beforehand_and_done() {
+    let rig = Rig::start(RigConfig {
+        protocol: Protocol::Antelope,
+        interval_ms: 250,
+        others: 3,
+        extra: "guard: {mode: off}".into(),
+        ..RigConfig::default()
+    })
+    .await;
+    rig.until_able().await;
+    let in_vain = "disabling cannot change the schedule now: 3 other producers are active and the schedule has 4";
+    rig.until_status("known before anybody asks", |status| {
+        let note = status["producers"][0]["disable_note"].as_str();
+        note.is_some_and(|note| note.contains(in_vain))
+    })
+    .await;
+    let ran = rig
+        .cli(&[
+            "producer",
+            "disable",
+            "devnet/alice",
+            "--override",
+            "repairs",
+        ])
+        .await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains(in_vain), "beforehand: {ran:?}");
+    assert!(ran.out.contains(in_vain), "and with the result: {ran:?}");
+    let null = slotkeeper::keys::PublicKey::NULL.to_text(&rig.devnet.prefix());
+    assert_eq!(rig.registered(), null);
+    let note = acted(&rig).await["note"].clone();
+    assert!(note.as_str().is_some_and(|n| n.contains(in_vain)), "{note}");
+    slots(&rig, 60).await;
+    assert_eq!(rig.truth().effective[ALICE], rig.key("A"), "as foretold");
+    let file = rig.directory.path().join("slotkeeper.db");
+    let _directory = rig.stop().await;
+    let journal = SqliteJournal::open(&file).expect("journal");
+    let events = journal.events(500).await.expect("events");
+    for kind in ["decided", "signed"] {
+        let mut all = events.iter().filter(|e| e.kind == kind);
+        assert!(
+            all.any(|e| e.detail.contains(in_vain)),
+            "{kind}: {events:?}"
+        );
+    }
 }

@@ -35,6 +35,19 @@ const ROOMS: &[(&str, &[&str])] = &[
             "actuator", "chain", "clock", "config", "keys", "metrics", "watch",
         ],
     ),
+    // It may look at everything and act on nothing: see tidy_escalation_has_no_way_to_a_switch.
+    (
+        "notify",
+        &[
+            "actuator",
+            "alertmanager",
+            "chain",
+            "clock",
+            "config",
+            "metrics",
+            "watch",
+        ],
+    ),
     (
         "web",
         &[
@@ -63,6 +76,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "guard",
             "keys",
             "metrics",
+            "notify",
             "rpc",
             "watch",
             "web",
@@ -214,6 +228,40 @@ fn tidy_only_the_actuator_and_the_offline_tool_broadcast() {
     assert!(
         found.is_empty(),
         "only the actuator may send to a chain\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn tidy_escalation_has_no_way_to_a_switch() {
+    let doors = [
+        "ActuatorHandle",
+        "Incoming",
+        "OperatorCommand",
+        "Intake",
+        "Entry::",
+        "Guard",
+        "submit(",
+        "operate(",
+        "rpc::",
+    ];
+    let mut checked = 0;
+    let mut found = Vec::new();
+    for source in product() {
+        if !source.path.starts_with("src/notify/") {
+            continue;
+        }
+        checked += 1;
+        for (n, line) in source.code.iter().enumerate() {
+            for door in doors.iter().filter(|d| line.contains(**d)) {
+                found.push(format!("{}:{}: {door}", source.path, n + 1));
+            }
+        }
+    }
+    assert!(checked > 8, "the room has moved");
+    assert!(
+        found.is_empty(),
+        "an overdue heartbeat escalates, it never actuates: this room has no door to the actuator\n{}",
         found.join("\n")
     );
 }

@@ -3,15 +3,18 @@
 
 mod unanimous;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::actuator::Incoming;
+use crate::actuator::activation::Waiting;
 use crate::actuator::alert_source::Standing;
 use crate::actuator::authority::Authority;
 use crate::actuator::book::{Book, Intake};
 use crate::actuator::facts::Underway;
 use crate::actuator::fixture::{NOW, facts, key, rules, view};
 use crate::actuator::types::Stage;
-use crate::chain::Method;
+use crate::chain::{Election, Method};
 use crate::clock::Millis;
 use crate::config::WhenExhausted;
 use crate::watch::{Fault, Readiness};
@@ -303,6 +306,83 @@ fn exhausted_holds_or_disables_only_when_it_can_be_undone() {
     f.consecutive_missed = 10;
     f.no_ready_standby_since = Some(NOW - 599_999);
     assert_eq!(verdict(&f), (Verdict::Wait, Reason::NoReadyStandby));
+}
+
+#[test]
+fn disabling_in_vain_is_said_beforehand_and_done_all_the_same() {
+    let mut f = facts(Cause::Webhook);
+    let election = |scheduled| {
+        Some(Arc::new(Election {
+            standing: ["alice", "bob", "carol"].map(str::to_owned).into(),
+            whole: true,
+            scheduled,
+        }))
+    };
+    f.election = election(3);
+    assert_eq!(decide(&f).decision.warning, None, "it goes to a standby");
+    for k in &mut rules(&mut f).keys {
+        k.ready = Readiness::NotReady("down".into());
+    }
+    f.no_ready_standby_since = Some(NOW - 600_000);
+    rules(&mut f).when_exhausted = WhenExhausted::Disable;
+    rules(&mut f).reenable_manual = true;
+    let detail = |f: &Facts| {
+        let decision = decide(f).decision;
+        let found = decision.interlocks.into_iter();
+        let found = found.filter(|v| v.name == Reason::NoReadyStandby);
+        found.map(|v| v.detail).collect::<String>()
+    };
+    let in_vain = "disabling cannot change the schedule now: 2 other";
+    assert!(detail(&f).contains("not disabling yet"), "{}", detail(&f));
+    assert!(detail(&f).contains(in_vain), "{}", detail(&f));
+    f.consecutive_missed = 10;
+    for cause in [Cause::Webhook, Cause::Operator] {
+        f.request.cause = cause;
+        if cause == Cause::Operator {
+            f.request.action = Action::Disable;
+            f.request.fence = None;
+        }
+        let plan = decide(&f);
+        assert!(matches!(plan.next, Step::Switch(o) if o.to.is_null()));
+        assert!(plan.decision.warning.unwrap().contains(in_vain));
+        assert!(detail(&f).contains(in_vain), "{}", detail(&f));
+    }
+    for helps in [election(2), None] {
+        f.election = helps;
+        assert_eq!(decide(&f).decision.warning, None);
+        assert!(!detail(&f).contains(in_vain));
+    }
+}
+
+#[test]
+fn who_is_refused_because_a_key_is_not_in_force_yet_hears_how_long_and_why() {
+    let mut f = facts(Cause::Operator);
+    f.request.action = Action::Switchover;
+    view(&mut f).registered = Some(key(2));
+    f.attempt = Some(Underway {
+        id: "a-1".into(),
+        to: key(2),
+        stage: Stage::Included,
+        lapsed: false,
+        swaps: false,
+    });
+    f.waiting = Some(Waiting {
+        signing_key: "K2".into(),
+        since: NOW,
+        stage: "registered",
+        expected: 1,
+        detail: "registered for long".into(),
+    });
+    f.request.override_reason = Some("I know better".into());
+    let decision = decide(&f).decision;
+    assert_eq!(
+        (decision.verdict, decision.reason),
+        (Verdict::Refuse, Reason::AttemptOpen)
+    );
+    for name in [Reason::AttemptOpen, Reason::SwitchPending] {
+        let said = decision.interlocks.iter().find(|v| v.name == name).unwrap();
+        assert!(said.detail.contains("registered for long"), "{said:?}");
+    }
 }
 
 #[test]

@@ -92,6 +92,7 @@ mod tests {
             clock_offset: Some(10),
             aliases: None,
             finalizers: None,
+            election: None,
         }
     }
 

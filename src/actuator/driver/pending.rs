@@ -176,7 +176,10 @@ impl Driver {
             self.event(
                 request,
                 "signed",
-                format!("a switch to {} is signed", self.shown(order)),
+                match &decision.warning {
+                    Some(why) => format!("a switch to {} is signed; {why}", self.shown(order)),
+                    None => format!("a switch to {} is signed", self.shown(order)),
+                },
                 Some(&attempt),
             ),
         ];
@@ -350,7 +353,10 @@ impl Driver {
                 head_time: rfc3339(time),
             }),
             attempt: None,
-            note,
+            note: match (note, &decision.warning) {
+                (Some(note), Some(warning)) => Some(format!("{note}; {warning}")),
+                (note, warning) => note.or_else(|| warning.clone()),
+            },
             unsigned: None,
         }
     }
@@ -398,7 +404,10 @@ fn decided(record: &DecisionRecord) -> String {
         .interlocks
         .iter()
         .find(|v| v.name.as_str() == record.reason)
-        .map_or_else(String::new, |v| format!(": {}", v.detail));
+        .map(|v| &v.detail)
+        // Of one that acts, what to know before it is sent.
+        .or(record.note.as_ref())
+        .map_or_else(String::new, |detail| format!(": {detail}"));
     format!(
         "{} of {}/{} by {}: {} ({}){why}",
         record.action, record.chain, record.producer, record.cause, record.verdict, record.reason

@@ -21,14 +21,14 @@ pub(super) fn attempt_open(f: &Facts, choice: &Choice) -> Said {
         };
     }
     let waits = f.registered() == Some(open.to) && open.stage == Stage::Included;
+    let stands = match (&f.waiting, waits) {
+        (Some(waiting), true) => &waiting.detail,
+        (None, true) => "registered, not in force yet",
+        _ => open.stage.as_str(),
+    };
     deny(format!(
-        "a switch to {} is under way ({})",
-        f.show(&open.to),
-        if waits {
-            "registered, not in force yet"
-        } else {
-            open.stage.as_str()
-        }
+        "a switch to {} is under way ({stands})",
+        f.show(&open.to)
     ))
 }
 
@@ -46,7 +46,12 @@ pub(super) fn switch_pending(f: &Facts, _: &Choice) -> Said {
         // registering a key again.
         pass("no key is registered, so none is on its way; the schedule still has the one before")
     } else {
-        deny("the registered key is not in force yet: misses still belong to the one before it")
+        let why =
+            "the registered key is not in force yet: misses still belong to the one before it";
+        match &f.waiting {
+            Some(waiting) => deny(format!("{why}; {}", waiting.detail)),
+            None => deny(why),
+        }
     }
 }
 

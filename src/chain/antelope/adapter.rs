@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::leaving::{candidates_call, election};
 use super::permission::Account;
 use super::{Transaction, faults, read, switch, tapos, transaction};
 use crate::chain::graphene::fields::{bad, format_seconds, integer};
@@ -172,6 +173,9 @@ impl Chain for Antelope {
         if memory.identity {
             calls.push(call("get_finalizer_info", json!({})));
         }
+        if !memory.authorities.is_empty() {
+            calls.push(candidates_call());
+        }
         calls
     }
 
@@ -221,6 +225,13 @@ impl Chain for Antelope {
         } else {
             None
         };
+        // The same again, and whoever cannot be told from an odd list is told from the next.
+        let election = match accounts(memory).is_empty() {
+            true => None,
+            false => next("get_producers")
+                .ok()
+                .and_then(|answer| election(answer, schedules.newest()).ok()),
+        };
         let moved = after.block.num.checked_sub(before.block.num);
         let settled = match moved {
             Some(0) => before.block == after.block,
@@ -238,6 +249,7 @@ impl Chain for Antelope {
             active_keys,
             aliases: None,
             finalizers,
+            election,
             head: before.block,
             head_slot: before.slot,
             irreversible: before.irreversible,

@@ -1,35 +1,17 @@
-//! Whether unregistering takes a producer out of the schedule. Pure.
-//!
-//! The system contract elects at most 21 of those that are active and voted for, and then keeps the old schedule when it
-//! found fewer than the last one had (`update_elected_producers` in its `voting.cpp`; seen on a real nodeos with three of
-//! three). Who unregisters then stays scheduled, with the old key, and misses every turn.
+//! Reads who stands for election from a node's list of producers. Pure; what follows from it: [`crate::chain::Election`].
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::read::rows;
 use crate::chain::graphene::fields::{as_integer, text};
-use crate::chain::{Call, ReadError};
+use crate::chain::{Call, Election, ReadError};
 
 /// Inactive producers come last in the list, and no schedule is longer than 21 on the chains we know.
 const ENOUGH: u64 = 100;
 
-/// What unregistering would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaving {
-    /// Enough others remain: the next schedule is without the producer.
-    Leaves,
-    /// Too few others remain: the schedule stays as it is, the producer in it.
-    Stays {
-        /// Active producers with votes, without this one.
-        others: usize,
-        /// How many the schedule in force has.
-        scheduled: usize,
-    },
-    /// The node did not list enough of them to tell.
-    Unknown,
-}
-
-/// The question whose answer [`leaving`] reads.
+/// The question whose answer [`election`] reads.
 #[must_use]
 pub fn candidates_call() -> Call {
     Call {
@@ -38,16 +20,14 @@ pub fn candidates_call() -> Call {
     }
 }
 
-/// What unregistering `producer` would do, by the answer to [`candidates_call`] and the number of producers in the
-/// schedule in force ([`crate::chain::Schedule::order`]). Since Savanna only producers with a finalizer key count, which
-/// rows do not tell: there `Leaves` may be too hopeful.
+/// Who stands, by the answer to [`candidates_call`], against the number of producers in the newest schedule.
 ///
 /// # Errors
 /// A reply of another shape.
-pub fn leaving(reply: &Value, producer: &str, scheduled: usize) -> Result<Leaving, ReadError> {
+pub fn election(reply: &Value, scheduled: usize) -> Result<Election, ReadError> {
     let (rows, more) = rows(reply)?;
-    let mut others = 0usize;
-    let mut at_the_end = !more;
+    let mut standing = BTreeSet::new();
+    let mut whole = !more;
     for row in rows {
         let active = match row.get("is_active") {
             Some(Value::Bool(active)) => *active,
@@ -58,17 +38,15 @@ pub fn leaving(reply: &Value, producer: &str, scheduled: usize) -> Result<Leavin
         let voted = text(row, "total_votes")?
             .parse()
             .is_ok_and(|votes: f64| votes > 0.0);
-        if !active || !voted {
-            at_the_end = true;
-        } else if text(row, "owner")? != producer {
-            others = others.saturating_add(1);
+        if active && voted {
+            standing.insert(text(row, "owner")?.to_owned());
+        } else {
+            whole = true;
         }
     }
-    Ok(if others >= scheduled {
-        Leaving::Leaves
-    } else if at_the_end {
-        Leaving::Stays { others, scheduled }
-    } else {
-        Leaving::Unknown
+    Ok(Election {
+        standing,
+        whole,
+        scheduled,
     })
 }

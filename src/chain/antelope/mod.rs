@@ -16,7 +16,7 @@ mod transaction;
 mod unpack;
 
 pub use adapter::Antelope;
-pub use leaving::{Leaving, candidates_call, leaving};
+pub use leaving::{candidates_call, election};
 pub use name::{BadName, Name};
 pub use transaction::{Transaction, tapos};
 

@@ -214,6 +214,12 @@ impl Schedules {
         }
     }
 
+    /// Producers in the schedule elected last: the contract elects no smaller one.
+    pub(super) fn newest(&self) -> usize {
+        let newest = self.proposed.as_ref().or(self.pending.as_ref());
+        newest.unwrap_or(&self.active).producers.len()
+    }
+
     /// Fills in what schedules say of `name`: the key in force, and one on its way.
     pub(super) fn complete(&self, name: &str, state: &mut ProducerState) {
         let of = |order: &Order| {

@@ -54,6 +54,7 @@ pub(super) fn framed(before: &BlockRef, after: Head, schedule: Schedule) -> Obse
         slack: 0,
         aliases: None,
         finalizers: None,
+        election: None,
         head: after.block,
         head_slot: after.slot,
         irreversible: after.irreversible,

@@ -81,4 +81,7 @@ fn schema_knows_exactly_the_keys_of_the_reader() {
     same(&["notify"], known_keys::<raw::RawNotify>());
     same(&["notify", "pagerduty"], known_keys::<raw::RawPagerduty>());
     same(&["notify", "slack"], known_keys::<raw::RawSlack>());
+    same(&["notify", "webhook"], known_keys::<raw::RawHook>());
+    same(&["notify", "rate_limit"], known_keys::<raw::RawRate>());
+    same(&["pings"], known_keys::<raw::RawPing>());
 }

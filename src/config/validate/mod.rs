@@ -3,6 +3,7 @@
 mod authority;
 mod chains;
 mod network;
+mod notify;
 mod producers;
 
 use std::collections::BTreeSet;
@@ -13,11 +14,9 @@ use super::defaults;
 use super::error::ConfigError;
 use super::model::{
     ActuatorConfig, AlertmanagerConfig, Config, ControlListener, FaultConfig, GuardConfig,
-    GuardMode, HeartbeatConfig, Listener, NotifyConfig,
+    GuardMode, HeartbeatConfig, Listener,
 };
-use super::raw::{
-    RawActuator, RawConfig, RawControl, RawFault, RawGuard, RawHeartbeat, RawNotify, RawWeb,
-};
+use super::raw::{RawActuator, RawConfig, RawControl, RawFault, RawGuard, RawHeartbeat, RawWeb};
 use super::scalars::{FileName, Flag, Span, Whole};
 use super::simulate;
 use super::url;
@@ -50,7 +49,8 @@ pub(super) fn validate(raw: RawConfig, base: &Path) -> Result<Config, ConfigErro
     let guard = guard(raw.guard.unwrap_or_default(), &heartbeats)?;
     let actuator = actuator(cx, raw.actuator.unwrap_or_default(), keeps)?;
     let fault = fault(raw.fault.unwrap_or_default())?;
-    let notify = notify(cx, raw.notify.unwrap_or_default())?;
+    let notify = notify::notify(cx, raw.notify.unwrap_or_default())?;
+    let pings = notify::pings(cx, raw.pings.unwrap_or_default())?;
     let state_file = cx.path_or(raw.state_file, defaults::STATE_FILE);
     if keeps && guard.mode == GuardMode::Off && control.listen.is_empty() {
         cx.warn(
@@ -71,6 +71,7 @@ pub(super) fn validate(raw: RawConfig, base: &Path) -> Result<Config, ConfigErro
         guard,
         heartbeats,
         notify,
+        pings,
         warnings: checking.warnings,
     };
     if config.actuator.armed {
@@ -396,43 +397,4 @@ fn fault(raw: RawFault) -> Result<FaultConfig, ConfigError> {
             "a round takes about a minute",
         )?,
     })
-}
-
-fn notify(cx: &mut Checking<'_>, raw: Vec<RawNotify>) -> Result<Vec<NotifyConfig>, ConfigError> {
-    let mut seen = BTreeSet::new();
-    let mut out = Vec::new();
-    for (i, one) in raw.into_iter().enumerate() {
-        let name = label(format!("notify[{i}].name"), &one.name.0)?;
-        unique(
-            &mut seen,
-            format!("notify[{i}].name"),
-            &name,
-            "the receiver",
-        )?;
-        let (kind, secret) = match (one.pagerduty, one.slack) {
-            (Some(p), None) => ("pagerduty", p.routing_key_file),
-            (None, Some(s)) => ("slack", s.url_file),
-            (None, None) => {
-                return Err(ConfigError::rule(
-                    format!("notify[{i}]"),
-                    "names no way to reach anyone: add pagerduty: {routing_key_file: …} or slack: {url_file: …}",
-                ));
-            }
-            (Some(_), Some(_)) => {
-                return Err(ConfigError::rule(
-                    format!("notify[{i}]"),
-                    "has both pagerduty and slack: make two entries of it",
-                ));
-            }
-        };
-        out.push(NotifyConfig {
-            name,
-            kind,
-            secret_file: cx.path(&secret),
-        });
-    }
-    if !out.is_empty() {
-        cx.warn("notify is checked but not delivered by this version");
-    }
-    Ok(out)
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Rules;
 use super::chain::most_named;
 use super::votes::Vote;
-use crate::chain::Finalizer;
+use crate::chain::{Election, Finalizer};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
 
@@ -34,6 +34,14 @@ pub(super) fn aliases(rules: &Rules, voters: &[&Vote<'_>]) -> Option<BTreeMap<St
     let said = voters
         .iter()
         .filter_map(|vote| Some((*vote, vote.seen.aliases.as_ref()?)));
+    quorate(rules, said).cloned()
+}
+
+/// Who stands for election: one list, or none. An endpoint that is a block behind may differ once; the next time tells.
+pub(super) fn election(rules: &Rules, voters: &[&Vote<'_>]) -> Option<Election> {
+    let said = voters
+        .iter()
+        .filter_map(|vote| Some((*vote, vote.seen.election.as_ref()?)));
     quorate(rules, said).cloned()
 }
 

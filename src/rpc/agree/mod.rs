@@ -149,6 +149,7 @@ pub fn agree(
         active_keys: facts::active_keys(rules, &voters),
         aliases: facts::aliases(rules, &voters),
         finalizers: facts::finalizers(rules, &voters),
+        election: facts::election(rules, &voters),
         agreeing: votes::providers(voters.iter().copied()),
         clock_offset: chain::clock_offset(reports),
         head,

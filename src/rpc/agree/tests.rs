@@ -86,6 +86,7 @@ fn on_fork(num: u64, fork: Option<u64>) -> Observation {
         active_keys: BTreeMap::new(),
         aliases: None,
         finalizers: None,
+        election: None,
         slack: 0,
     }
 }

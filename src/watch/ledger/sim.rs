@@ -253,6 +253,7 @@ impl Sim {
             clock_offset: None,
             aliases: None,
             finalizers: None,
+            election: None,
         }
     }
 

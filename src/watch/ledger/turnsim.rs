@@ -259,6 +259,7 @@ impl Sim {
             clock_offset: None,
             aliases: None,
             finalizers: None,
+            election: None,
         }
     }
 

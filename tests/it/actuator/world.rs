@@ -203,6 +203,7 @@ fn snapshot(s: &State) -> Snapshot {
         clock_offset: Some(0),
         aliases: None,
         finalizers: None,
+        election: None,
     };
     let late = i64::try_from(s.finality).unwrap() * INTERVAL;
     let mut all = Snapshot::empty();

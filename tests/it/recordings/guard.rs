@@ -79,6 +79,8 @@ fn known_at(
     };
     let registered = tick.registered;
     Facts {
+        waiting: None,
+        election: None,
         now: tick.now,
         request: Request {
             id: "r-1".into(),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::chain::{Finalizer, Version};
+use crate::chain::{Election, Finalizer, Version};
 use crate::rpc::recall::Recall;
 
 const INTERVAL: Millis = 500;
@@ -225,6 +225,22 @@ fn names_agree_as_a_whole_and_finality_keys_one_by_one() {
     let two = fast(1, &["a", "b"]);
     let all = vec![with(Some(ours.clone())), with(Some(theirs))];
     assert_eq!(run(&two, all).unwrap().aliases, None);
+
+    let with = |standing: &[&str]| {
+        let mut seen = moving(100, 0, 1);
+        seen.election = Some(Election {
+            standing: standing.iter().map(|name| (*name).to_owned()).collect(),
+            whole: true,
+            scheduled: 2,
+        });
+        said(seen)
+    };
+    let (two_stand, one_stands) = (["alice", "bob"], ["alice"]);
+    let all = vec![with(&two_stand), with(&one_stands), with(&two_stand)];
+    let agreed = run(&three, all).unwrap().election.unwrap();
+    assert_eq!(agreed.standing.len(), 2);
+    let all = vec![with(&two_stand), with(&one_stands), see(100, 0, 1)];
+    assert_eq!(run(&three, all).unwrap().election, None);
 
     let with = |keys: &[(&str, &str, Option<u64>)]| {
         let mut seen = moving(100, 0, 1);
