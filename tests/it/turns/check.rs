@@ -68,14 +68,16 @@ pub(super) fn compare(world: &World) -> Found {
         before.insert(slot.slot, next);
     }
 
-    let standing: Standing = truth
-        .slots
-        .iter()
-        .filter_map(|s| {
-            let (num, id, _) = s.block.as_ref()?;
-            Some((*num, (id.clone(), s.slot)))
-        })
-        .collect();
+    let blocks = || {
+        truth
+            .slots
+            .iter()
+            .filter_map(|s| s.block.as_ref().map(|(num, id, _)| (s.slot, *num, id)))
+    };
+    let standing = Standing {
+        ids: blocks().map(|(_, num, id)| (num, id.as_str())).collect(),
+        by_slot: blocks().map(|(slot, num, _)| (slot, num)).collect(),
+    };
 
     let mut found = Found {
         ticks: world.done.ticks,
@@ -193,11 +195,14 @@ fn judged_to(world: &World) -> u64 {
     (world.head_slot - 5) / turn * turn - 1
 }
 
-/// The blocks that stand in the end, by number: id and slot.
-type Standing = BTreeMap<u64, (String, u64)>;
+/// The blocks that stand in the end.
+struct Standing<'t> {
+    ids: BTreeMap<u64, &'t str>,
+    by_slot: BTreeMap<u64, u64>,
+}
 
 /// Whether the agreed views that were kept tell owner and key of a missed slot before block `next`.
-fn knowable(world: &World, slot: &SlotRecord, next: Option<u64>, standing: &Standing) -> bool {
+fn knowable(world: &World, slot: &SlotRecord, next: Option<u64>, standing: &Standing<'_>) -> bool {
     let next = next.expect("a block after a judged slot");
     let mut owned = world
         .kept
@@ -221,10 +226,9 @@ fn knowable(world: &World, slot: &SlotRecord, next: Option<u64>, standing: &Stan
     // turn's end, and one at or after the first from its beginning on; both on the fork that stands.
     let turn = world.plan.turn();
     let begin = slot.slot / turn * turn;
-    let blocks = || standing.iter().map(|(num, (_, slot))| (*num, *slot));
-    let last = blocks().filter(|(_, s)| *s < begin + turn).map(|(n, _)| n);
-    let first = blocks().find(|(_, s)| *s >= begin).map(|(n, _)| n);
-    let (Some(last), Some(first)) = (last.max(), first) else {
+    let mut before = standing.by_slot.range(..begin + turn);
+    let mut after = standing.by_slot.range(begin..);
+    let (Some((_, last)), Some((_, first))) = (before.next_back(), after.next()) else {
         return false;
     };
     let read: Vec<&Read> = owned
@@ -232,15 +236,15 @@ fn knowable(world: &World, slot: &SlotRecord, next: Option<u64>, standing: &Stan
         .filter(|read| {
             read.heads
                 .iter()
-                .all(|(num, id)| standing.get(num).map(|(id, _)| id) == id.as_ref())
+                .all(|(num, id)| standing.ids.get(num).copied() == id.as_deref())
         })
         .collect();
     read.iter().any(|r| {
         r.schedule
             .version
             .as_ref()
-            .is_some_and(|v| v.read_by <= last)
-    }) && read.iter().any(|r| r.schedule.read_at >= first)
+            .is_some_and(|v| v.read_by <= *last)
+    }) && read.iter().any(|r| r.schedule.read_at >= *first)
 }
 
 /// Whether headers name the version of their schedule.

@@ -410,9 +410,9 @@ impl World {
     /// A reading, with what it takes to tell later whether its fork still stands.
     fn read(&self, schedule: Schedule) -> Read {
         let heads = schedule.version.as_ref().map(|version| {
-            let slots = self.devnet.truth(64).slots;
             let id = |wanted: u64| {
-                let blocks = slots.iter().filter_map(|s| s.block.as_ref());
+                let slots = self.devnet.newest_slots(64);
+                let blocks = slots.filter_map(|s| s.block.as_ref());
                 let mut found = blocks.filter(|(num, ..)| *num == wanted);
                 found.next().map(|(_, id, _)| id.clone())
             };
