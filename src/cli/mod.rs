@@ -11,6 +11,7 @@ mod demo_nodeos;
 mod devnet;
 mod follow;
 mod keys;
+mod notify;
 mod online;
 mod operate;
 mod passphrase;
@@ -58,6 +59,7 @@ enum Command {
     Arm(operate::ArmArgs),
     Disarm(operate::DisarmArgs),
     Producer(operate::ProducerArgs),
+    Notify(notify::NotifyArgs),
     Keys(keys::KeysArgs),
     Tx(tx::TxArgs),
     Devnet(devnet::DevnetArgs),
@@ -100,6 +102,7 @@ fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Arm(args) => operate::arm(&args),
         Command::Disarm(args) => operate::disarm(&args),
         Command::Producer(args) => operate::producer(&args),
+        Command::Notify(args) => notify::run(&args),
         Command::Keys(args) => keys::run(args),
         Command::Tx(args) => tx::run(args),
         Command::Devnet(args) => devnet::run(args),

@@ -70,6 +70,8 @@ pub const HEARTBEAT_AGE: Duration = Duration::from_secs(30);
 
 /// Where PagerDuty takes events, outside the EU region.
 pub const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
+/// Twilio's API.
+pub const TWILIO: &str = "https://api.twilio.com";
 /// An open episode is repeated this often.
 pub const REMINDER: Duration = Duration::from_secs(3600);
 /// At most this many messages to one receiver …

@@ -67,6 +67,57 @@ pub enum Via {
         /// File with a bearer token.
         token_file: Option<PathBuf>,
     },
+    /// Mail.
+    Mail(MailConfig),
+    /// A text message by Twilio.
+    Twilio(TwilioConfig),
+}
+
+/// How mail is sent.
+#[derive(Debug, Clone)]
+pub struct MailConfig {
+    /// Host of the mail server.
+    pub server: String,
+    /// Its port.
+    pub port: u16,
+    /// How the way to it is protected.
+    pub security: MailSecurity,
+    /// Whom to log in as; needs `password_file`.
+    pub username: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// File with a CA certificate to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Sender.
+    pub from: String,
+    /// Recipients.
+    pub to: Vec<String>,
+}
+
+/// How the way to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// Plain to begin with, then TLS; never without it.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
+    /// Not at all: on this machine only.
+    Plain,
+}
+
+/// A text message by Twilio.
+#[derive(Debug, Clone)]
+pub struct TwilioConfig {
+    /// Account (`AC…`).
+    pub account_sid: String,
+    /// File with its auth token.
+    pub token_file: PathBuf,
+    /// Number or sender id it comes from.
+    pub from: String,
+    /// Number it goes to.
+    pub to: String,
+    /// Base URL of the API.
+    pub url: String,
 }
 
 /// A checker elsewhere that rings when it is not pinged.
@@ -115,6 +166,13 @@ impl NotifyConfig {
                 files.extend(token_file.as_deref().map(|f| ("token_file", f)));
                 files
             }
+            Via::Mail(mail) => mail
+                .password_file
+                .as_deref()
+                .map(|f| ("password_file", f))
+                .into_iter()
+                .collect(),
+            Via::Twilio(twilio) => vec![("token_file", &twilio.token_file)],
         }
     }
 }
@@ -129,6 +187,8 @@ impl Via {
             Self::Pagerduty { .. } => "pagerduty",
             Self::Slack { .. } => "slack",
             Self::Webhook { .. } => "webhook",
+            Self::Mail(_) => "mail",
+            Self::Twilio(_) => "twilio",
         }
     }
 }

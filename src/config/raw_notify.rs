@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::notify::Severity;
+use super::notify::{MailSecurity, Severity};
 use super::scalars::{Choice, FileName, Span, Text, Whole, Words};
 
 #[derive(Debug, Deserialize)]
@@ -15,6 +15,8 @@ pub(super) struct RawNotify {
     pub(super) pagerduty: Option<RawPagerduty>,
     pub(super) slack: Option<RawSlack>,
     pub(super) webhook: Option<RawHook>,
+    pub(super) mail: Option<RawMail>,
+    pub(super) twilio: Option<RawTwilio>,
     pub(super) min_severity: Option<Choice<Severity>>,
     pub(super) reminder: Option<Span>,
     pub(super) rate_limit: Option<RawRate>,
@@ -49,6 +51,35 @@ pub(super) struct RawHook {
     pub(super) token_file: Option<FileName>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping such as {server: smtp.example.org, from: slotkeeper@example.org, to: [oncall@example.org]}"
+)]
+pub(super) struct RawMail {
+    pub(super) server: Text,
+    pub(super) port: Option<Whole>,
+    pub(super) security: Option<Choice<MailSecurity>>,
+    pub(super) username: Option<Text>,
+    pub(super) password_file: Option<FileName>,
+    pub(super) ca_file: Option<FileName>,
+    pub(super) from: Text,
+    pub(super) to: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping such as {account_sid: AC…, token_file: twilio.token, from: \"+15005550006\", to: \"+15005550001\"}"
+)]
+pub(super) struct RawTwilio {
+    pub(super) account_sid: Text,
+    pub(super) token_file: FileName,
+    pub(super) from: Text,
+    pub(super) to: Text,
+    pub(super) url: Option<Text>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(
     deny_unknown_fields,
@@ -76,5 +107,13 @@ impl Words for Severity {
         ("info", Self::Info),
         ("warning", Self::Warning),
         ("critical", Self::Critical),
+    ];
+}
+
+impl Words for MailSecurity {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("starttls", Self::Starttls),
+        ("tls", Self::Tls),
+        ("plain", Self::Plain),
     ];
 }

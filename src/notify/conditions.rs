@@ -59,6 +59,8 @@ const ABLE: Duration = Duration::from_secs(60);
 const FAULT: Duration = Duration::from_secs(60);
 /// Left disarmed for this long: longer than most work that one disarms for.
 const DISARMED: Duration = Duration::from_secs(15 * 60);
+/// A receiver has taken no message for this long: the others are told.
+const DEAF: Duration = Duration::from_secs(5 * 60);
 /// So many starts …
 const STARTS: usize = 4;
 /// … in this time are a restart loop, however well each goes.
@@ -74,6 +76,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Vec<Reading> {
     }
     producers(facts, &mut out);
     own(facts, &mut out);
+    receivers(facts, &mut out);
     out
 }
 
@@ -309,6 +312,22 @@ fn own(facts: &Facts<'_>, out: &mut Vec<Reading>) {
         }),
         false,
     );
+}
+
+/// Receivers that take no messages: the others hear of it, and it itself when it listens again.
+fn receivers(facts: &Facts<'_>, out: &mut Vec<Reading>) {
+    for (name, silent) in facts.deaf.iter().filter(|(_, silent)| *silent > DEAF) {
+        let trouble = Trouble {
+            severity: Severity::Warning,
+            summary: format!("messages to {name} are not getting through"),
+            detail: format!(
+                "It has taken none for {}: the log says why; try slotkeeper notify test {name}.",
+                ago(*silent)
+            ),
+            hold: Duration::ZERO,
+        };
+        put(out, &format!("receiver/{name}"), Some(trouble), false);
+    }
 }
 
 fn put(out: &mut Vec<Reading>, key: &str, trouble: Option<Trouble>, unknown: bool) {

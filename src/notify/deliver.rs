@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::desk::{Desk, Next};
 use super::engine::Board;
+use super::facts::Deaf;
 use super::keep::{self, Memory};
 use super::message::Message;
 use super::receiver::{Outcome, Receiver};
@@ -30,6 +31,7 @@ pub(super) struct Delivery {
     pub(super) receiver: Box<dyn Receiver>,
     pub(super) memory: Arc<dyn Memory>,
     pub(super) board: watch::Receiver<Arc<Board>>,
+    pub(super) deaf: Deaf,
     pub(super) counters: Counters,
     pub(super) task: Task,
 }
@@ -99,6 +101,7 @@ impl Delivery {
 
     fn note(&mut self, message: &Message, outcome: &Outcome) {
         self.counters.notification(&self.name, outcome.as_str());
+        self.deaf.note(&self.name, *outcome == Outcome::Delivered);
         let (receiver, act, about) = (&self.name, message.act.as_str(), &message.summary);
         match outcome {
             Outcome::Delivered => tracing::info!(receiver, act, about, "told"),

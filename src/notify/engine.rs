@@ -12,7 +12,7 @@ use super::conditions::judge;
 use super::deliver::Delivery;
 use super::desk::{Desk, Record};
 use super::episodes::{Episode, Episodes};
-use super::facts::Sources;
+use super::facts::{Deaf, Sources};
 use super::keep::{self, Memory};
 use super::notices::{self, Notice};
 use super::ping::Ping;
@@ -63,6 +63,7 @@ struct Engine {
     memory: Arc<dyn Memory>,
     episodes: Episodes,
     starts: Vec<Millis>,
+    deaf: Deaf,
     board: watch::Sender<Arc<Board>>,
     /// Open episodes are not kept yet.
     dirty: bool,
@@ -114,6 +115,7 @@ async fn escalation(parts: Parts) -> anyhow::Result<Vec<Loop>> {
         memory: Arc::clone(&memory),
         episodes: Episodes::restore(open),
         starts,
+        deaf: Deaf::default(),
         board: watch::Sender::new(Arc::new(board)),
         dirty: false,
     };
@@ -130,6 +132,7 @@ async fn escalation(parts: Parts) -> anyhow::Result<Vec<Loop>> {
                 .map_err(|problem| anyhow::anyhow!("notify {}: {problem}", one.name))?,
             memory: Arc::clone(&memory),
             board: engine.board.subscribe(),
+            deaf: engine.deaf.clone(),
             counters: metrics.counters.clone(),
             task: metrics
                 .tasks
@@ -187,7 +190,9 @@ impl Engine {
 
     async fn look(&mut self) {
         let now = now_ms();
-        let readings = self.sources.look(now, &self.starts, judge);
+        let readings = self
+            .sources
+            .look(now, &self.starts, &self.deaf.list(), judge);
         self.dirty |= self.episodes.turn(readings, now);
         // Kept before it is shown: a receiver that was told of an episode nobody remembers would be told twice.
         if self.dirty {

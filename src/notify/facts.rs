@@ -1,14 +1,14 @@
 //! What is known at one moment, and the places it comes from. All of them are read-only here.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::actuator::ActuatorSnapshot;
 use crate::alertmanager::{Alertmanagers, Heartbeats};
-use crate::clock::Millis;
+use crate::clock::{Millis, Stopwatch};
 use crate::config::Config;
 use crate::metrics::{HeartbeatFigure, Metrics, Stalled, stalled_loops};
 use crate::watch::Snapshot;
@@ -34,7 +34,13 @@ pub(super) struct Facts<'a> {
     pub(super) reload_ok: bool,
     /// The last starts of the process, this one included.
     pub(super) starts: &'a [Millis],
+    /// Receivers that take no messages, and for how long.
+    pub(super) deaf: &'a [(String, Duration)],
 }
+
+/// Which receivers have failed to take a message, since when. Each delivery loop notes its own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Deaf(Arc<Mutex<BTreeMap<String, Stopwatch>>>);
 
 /// Where facts come from.
 #[derive(Clone)]
@@ -63,6 +69,29 @@ impl Facts<'_> {
     }
 }
 
+// === impl Deaf ===
+
+impl Deaf {
+    /// A sending to `receiver` worked or did not.
+    pub(super) fn note(&self, receiver: &str, took: bool) {
+        let mut deaf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if took {
+            deaf.remove(receiver);
+        } else {
+            deaf.entry(receiver.to_owned())
+                .or_insert_with(Stopwatch::start);
+        }
+    }
+
+    /// Those that take no messages, each with how long.
+    pub(super) fn list(&self) -> Vec<(String, Duration)> {
+        let deaf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        deaf.iter()
+            .map(|(name, since)| (name.clone(), since.elapsed()))
+            .collect()
+    }
+}
+
 // === impl Sources ===
 
 impl Sources {
@@ -71,6 +100,7 @@ impl Sources {
         &self,
         now: Millis,
         starts: &[Millis],
+        deaf: &[(String, Duration)],
         use_them: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
         let snapshots: Vec<Arc<Snapshot>> = self
@@ -98,6 +128,7 @@ impl Sources {
             alertmanagers_silent: self.alertmanagers.silent_for(),
             reload_ok: self.metrics.reload_ok(),
             starts,
+            deaf,
         })
     }
 }

@@ -122,7 +122,7 @@ impl Ping {
             }
             task.tick();
             let now = now_ms();
-            let ailments = self.sources.look(now, &[], ailments);
+            let ailments = self.sources.look(now, &[], &[], ailments);
             let due = self.pulse.due(ailments.is_empty(), now);
             let sent = tokio::select! {
                 sent = self.ask(due) => sent,

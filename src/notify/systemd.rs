@@ -103,7 +103,7 @@ impl Systemd {
             }
             task.tick();
             let (status, stuck) =
-                sources.look(now_ms(), &[], |f| (status(f), !f.stalled.is_empty()));
+                sources.look(now_ms(), &[], &[], |f| (status(f), !f.stalled.is_empty()));
             self.say(&format!("STATUS={status}"));
             if self.watchdog.is_some() && !stuck {
                 self.say("WATCHDOG=1");

@@ -74,6 +74,7 @@ fn every_command_teaches_and_names_its_exit_codes() {
         &["producer", "arm"],
         &["producer", "disarm"],
         &["producer", "maintenance"],
+        &["notify", "test"],
     ];
     for command in commands {
         let mut args = command.to_vec();

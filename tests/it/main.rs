@@ -24,6 +24,7 @@ mod never;
 mod node_answers;
 mod nodeos;
 mod notify;
+mod notify_receivers;
 mod once;
 mod operator;
 mod permission;

@@ -44,6 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "chain",
             "clock",
             "config",
+            "hex",
             "metrics",
             "watch",
         ],

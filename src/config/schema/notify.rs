@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::shapes::{file, number, object, span, text, words};
-use crate::config::notify::Severity;
+use super::shapes::{file, list, number, object, span, text, words};
+use crate::config::notify::{MailSecurity, Severity};
 
 pub(super) fn notify() -> Value {
     object(
@@ -45,10 +45,31 @@ pub(super) fn notify() -> Value {
                     "JSON to any address",
                 ),
             ),
+            ("mail", mail()),
+            (
+                "twilio",
+                object(
+                    &["account_sid", "token_file", "from", "to"],
+                    vec![
+                        ("account_sid", text("Account SID (AC…)")),
+                        ("token_file", file("File with the auth token")),
+                        (
+                            "from",
+                            text("Number or sender it comes from, quoted: \"+15005550006\""),
+                        ),
+                        (
+                            "to",
+                            text("Number it goes to, quoted; one entry for each person"),
+                        ),
+                        ("url", text("Base URL of the API (default Twilio's)")),
+                    ],
+                    "A text message by Twilio",
+                ),
+            ),
             (
                 "min_severity",
                 words::<Severity>(
-                    "What is less bad is not sent (default info; warning for pagerduty)",
+                    "What is less bad is not sent (default info; warning for pagerduty, critical for twilio)",
                 ),
             ),
             (
@@ -71,6 +92,34 @@ pub(super) fn notify() -> Value {
             ),
         ],
         "One receiver: exactly one way to reach it",
+    )
+}
+
+fn mail() -> Value {
+    object(
+        &["server", "from", "to"],
+        vec![
+            ("server", text("Host of the mail server")),
+            (
+                "port",
+                number("Its port (default 587, 465 with tls, 25 with plain)", 1),
+            ),
+            (
+                "security",
+                words::<MailSecurity>(
+                    "How the way to it is protected (default starttls; plain on this machine only)",
+                ),
+            ),
+            ("username", text("Whom to log in as")),
+            ("password_file", file("File with the password")),
+            (
+                "ca_file",
+                file("File with a CA certificate to trust beside the system's"),
+            ),
+            ("from", text("Sender")),
+            ("to", list(text("An address"), 1, "Recipients")),
+        ],
+        "Mail",
     )
 }
 

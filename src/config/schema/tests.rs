@@ -82,6 +82,8 @@ fn schema_knows_exactly_the_keys_of_the_reader() {
     same(&["notify", "pagerduty"], known_keys::<raw::RawPagerduty>());
     same(&["notify", "slack"], known_keys::<raw::RawSlack>());
     same(&["notify", "webhook"], known_keys::<raw::RawHook>());
+    same(&["notify", "mail"], known_keys::<raw::RawMail>());
+    same(&["notify", "twilio"], known_keys::<raw::RawTwilio>());
     same(&["notify", "rate_limit"], known_keys::<raw::RawRate>());
     same(&["pings"], known_keys::<raw::RawPing>());
 }

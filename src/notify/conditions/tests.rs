@@ -31,6 +31,7 @@ struct World {
     alertmanagers_silent: Option<Duration>,
     reload_ok: bool,
     starts: Vec<Millis>,
+    deaf: Vec<(String, Duration)>,
 }
 
 fn figure(source: &str) -> HeartbeatFigure {
@@ -105,6 +106,7 @@ fn well() -> World {
         alertmanagers_silent: Some(Duration::from_secs(5)),
         reload_ok: true,
         starts: vec![T - 3_600_000],
+        deaf: Vec::new(),
     }
 }
 
@@ -149,6 +151,7 @@ impl World {
             alertmanagers_silent: self.alertmanagers_silent,
             reload_ok: self.reload_ok,
             starts: &self.starts,
+            deaf: &self.deaf,
         });
         let count = readings.len();
         let by_key: BTreeMap<_, _> = readings.into_iter().map(|r| (r.key, r.state)).collect();
@@ -368,4 +371,13 @@ fn its_own_troubles() {
     world.config.actuator.armed = false;
     world.starts.clear();
     assert_eq!(world.stands().0, ["reload warning 0"], "meant to be so");
+}
+
+#[test]
+fn a_receiver_that_takes_nothing_is_told_to_the_others() {
+    let mut world = well();
+    world.deaf.push(("ops".into(), DEAF));
+    assert_eq!(world.stands().0, list(&[]));
+    world.deaf[0].1 += Duration::from_secs(1);
+    assert_eq!(world.stands().0, ["receiver/ops warning 0"]);
 }

@@ -2,8 +2,10 @@
 //! (they are rotated) and appear in no error, log or `Debug`.
 
 mod http;
+mod mail;
 mod pagerduty;
 mod slack;
+mod twilio;
 mod webhook;
 
 use std::path::Path;
@@ -69,6 +71,12 @@ pub fn open(config: &NotifyConfig) -> Result<Box<dyn Receiver>, String> {
             http: Http::new()?,
             url_file: url_file.clone(),
             token_file: token_file.clone(),
+            source: source(),
+        }),
+        Via::Mail(config) => Box::new(mail::Mail::new(config, source())?),
+        Via::Twilio(config) => Box::new(twilio::Twilio {
+            http: Http::new()?,
+            config: config.clone(),
             source: source(),
         }),
     })
