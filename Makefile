@@ -27,11 +27,13 @@ test: setup ## every test (TESTS=name picks some)
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) + 1))} $(CARGO) test --locked $(TESTS)
 	@scripts/nodeos.sh verdict
 
-test-rules: setup ## the alert rules, the scrape config and the routing only
+test-rules: setup ## the alert rules, runbooks, scrape config and routing only
 	promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml
 	promtool check config deploy/prometheus/prometheus.yml
+	promtool check config deploy/prometheus/prometheus-relaxed.yml
 	promtool test rules deploy/prometheus/tests/*.yml
-	amtool check-config deploy/alertmanager/alertmanager.yml
+	amtool check-config deploy/alertmanager/alertmanager.yml deploy/alertmanager/alertmanager-relaxed.yml
+	$(CARGO) test --locked --test it deploy::
 
 bench: ## the figures of docs/benchmarks.md, on this machine (ARGS="-- quick": fewer samples; "-- --json")
 	$(CARGO) bench --locked $(ARGS)

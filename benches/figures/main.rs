@@ -5,6 +5,7 @@
 //! code is 1 only when something could not be measured: a figure over its target is said, not failed, for this machine
 //! may be busy.
 
+mod alerting;
 mod costs;
 mod http;
 mod meter;
@@ -38,12 +39,14 @@ impl Effort {
 type Measurement = fn(Effort) -> anyhow::Result<Vec<Figure>>;
 
 /// Name, whether it takes a minute by nature, and how it is measured.
-const ALL: [(&str, bool, Measurement); 5] = [
+const ALL: [(&str, bool, Measurement); 7] = [
     ("switch", false, switching::measure),
     ("serve", false, serving::measure),
     ("black-hole", false, rounds::measure),
     ("costs", false, costs::measure),
     ("ten-thousand", true, scale::measure),
+    ("alert-path", true, alerting::measure),
+    ("alert-relaxed", true, alerting::measure_relaxed),
 ];
 
 fn main() -> ExitCode {

@@ -255,7 +255,7 @@ impl World {
 }
 
 /// Two ports that are free now.
-fn free_ports() -> anyhow::Result<(u16, u16)> {
+pub(crate) fn free_ports() -> anyhow::Result<(u16, u16)> {
     let hold = || std::net::TcpListener::bind("127.0.0.1:0");
     let (a, b) = (hold()?, hold()?);
     Ok((a.local_addr()?.port(), b.local_addr()?.port()))

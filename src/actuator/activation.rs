@@ -119,7 +119,7 @@ pub(super) fn waiting(
     }
     if so_far > expected.saturating_mul(LATE) {
         detail.push_str(&format!(
-            "; that is late. The chain decides, and a second switch would not be in force sooner, so none is made. Start the host of {signs} if it can be; who registers a key by hand ends this switch (docs/runbook.md, SlotkeeperActivationSlow)"
+            "; that is late. The chain decides, and a second switch would not be in force sooner, so none is made. Start the host of {signs} if it can be; who registers a key by hand ends this switch (docs/runbooks/SlotkeeperActivationSlow.md)"
         ));
     }
     Some(Waiting {

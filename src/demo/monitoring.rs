@@ -1,21 +1,52 @@
 //! Real Prometheus and Alertmanager with the shipped `deploy/` files, on loopback, for the demo and the tests. Starts
-//! and ends processes; the only change to the files is where things listen.
+//! and ends processes. The files are changed in where things listen, and in who is called: nobody, or one listener.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_yaml::Value;
 use tokio::process::{Child, Command};
 
 use crate::clock::Stopwatch;
 
 const PROMETHEUS_YML: &str = include_str!("../../deploy/prometheus/prometheus.yml");
-const RULES_YML: &str = include_str!("../../deploy/prometheus/rules/slotkeeper.yml");
 const ALERTMANAGER_YML: &str = include_str!("../../deploy/alertmanager/alertmanager.yml");
+const RELAXED_PROMETHEUS_YML: &str = include_str!("../../deploy/prometheus/prometheus-relaxed.yml");
+const RELAXED_ALERTMANAGER_YML: &str =
+    include_str!("../../deploy/alertmanager/alertmanager-relaxed.yml");
+const TEMPLATES: &str = include_str!("../../deploy/alertmanager/templates/slotkeeper.tmpl");
+
+/// The rule files, by name.
+macro_rules! rule_files {
+    ($($name:literal),*) => {
+        &[$(($name, include_str!(concat!("../../deploy/prometheus/rules/", $name)))),*]
+    };
+}
+
+const RULE_FILES: &[(&str, &str)] = rule_files![
+    "act.yml",
+    "chain.yml",
+    "monitor.yml",
+    "production.yml",
+    "rpc.yml",
+    "stack.yml",
+    "standby.yml"
+];
 
 /// How long either may take to say that it is ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Which of the two shipped paces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Every second.
+    #[default]
+    Fast,
+    /// Every 15 seconds, Prometheus without flags.
+    Relaxed,
+}
 
 /// Where slotkeeper listens and what it wants to hear.
 #[derive(Debug, Clone)]
@@ -30,6 +61,12 @@ pub struct Monitored {
     pub prometheus_port: u16,
     /// Where Alertmanager shall listen.
     pub alertmanager_port: u16,
+    /// The pace.
+    pub profile: Profile,
+    /// Further Alertmanagers that Prometheus tells (to show what a dead one costs).
+    pub others: Vec<SocketAddr>,
+    /// Who plays PagerDuty (`/pagerduty`) and Slack (`/slack`). `None`: nobody is called.
+    pub people: Option<SocketAddr>,
 }
 
 /// A running pair; both end when it is dropped.
@@ -91,10 +128,34 @@ impl Monitoring {
         };
         let dir = directory.path();
         std::fs::create_dir(dir.join("rules"))?;
-        std::fs::write(dir.join("prometheus.yml"), here(PROMETHEUS_YML))?;
-        std::fs::write(dir.join("rules/slotkeeper.yml"), RULES_YML)?;
-        let alertmanager_yml = with_token_file(&here(ALERTMANAGER_YML), &monitored.token_file);
-        std::fs::write(dir.join("alertmanager.yml"), alertmanager_yml)?;
+        let (prometheus_yml, alertmanager_yml) = match monitored.profile {
+            Profile::Fast => (PROMETHEUS_YML, ALERTMANAGER_YML),
+            Profile::Relaxed => (RELAXED_PROMETHEUS_YML, RELAXED_ALERTMANAGER_YML),
+        };
+        let alertmanagers: String = monitored
+            .others
+            .iter()
+            .map(|other| format!(", \"{other}\""))
+            .collect();
+        let mut prometheus_yml = here(prometheus_yml);
+        // The first place is `alerting`; the scrape job stays as it is.
+        let own = format!("\"127.0.0.1:{alertmanager_port}\"");
+        prometheus_yml = prometheus_yml.replacen(&own, &format!("{own}{alertmanagers}"), 1);
+        std::fs::write(dir.join("prometheus.yml"), prometheus_yml)?;
+        for (name, text) in RULE_FILES {
+            std::fs::write(dir.join("rules").join(name), text)?;
+        }
+        let receivers = with_receivers(&here(alertmanager_yml), monitored)?;
+        std::fs::write(dir.join("alertmanager.yml"), receivers)?;
+        std::fs::create_dir(dir.join("templates"))?;
+        std::fs::write(dir.join("templates/slotkeeper.tmpl"), TEMPLATES)?;
+        if let Some(people) = monitored.people {
+            std::fs::write(
+                dir.join("pagerduty.key"),
+                "0123456789abcdef0123456789abcdef",
+            )?;
+            std::fs::write(dir.join("slack.url"), format!("http://{people}/slack"))?;
+        }
 
         let alertmanager = spawn(
             dir,
@@ -107,16 +168,15 @@ impl Monitoring {
                 "--cluster.listen-address=".into(),
             ],
         )?;
-        let prometheus = spawn(
-            dir,
-            &["prometheus"],
-            &[
-                "--config.file=prometheus.yml".into(),
-                "--storage.tsdb.path=prometheus-data".into(),
-                format!("--web.listen-address=127.0.0.1:{prometheus_port}"),
-                "--rules.alert.resend-delay=5s".into(),
-            ],
-        )?;
+        let mut flags = vec![
+            "--config.file=prometheus.yml".into(),
+            "--storage.tsdb.path=prometheus-data".into(),
+            format!("--web.listen-address=127.0.0.1:{prometheus_port}"),
+        ];
+        if monitored.profile == Profile::Fast {
+            flags.push("--rules.alert.resend-delay=5s".into());
+        }
+        let prometheus = spawn(dir, &["prometheus"], &flags)?;
         let pair = Self {
             prometheus,
             alertmanager,
@@ -193,15 +253,28 @@ fn spawn(dir: &Path, names: &[&'static str], args: &[String]) -> Result<Child, M
     Err(MonitoringError::Missing { program: last })
 }
 
-/// The shipped file names a token file under /etc; here it is wherever the demo wrote it.
-fn with_token_file(yaml: &str, token_file: &Path) -> String {
-    yaml.lines()
-        .map(|line| match line.split_once("credentials_file:") {
-            Some((before, _)) if !before.trim_start().starts_with('#') => {
-                format!("{before}credentials_file: {}", token_file.display())
-            }
-            _ => line.to_owned(),
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
+/// The receivers with this token file, and with whoever plays the people's side. As YAML and not as text: whole blocks
+/// go when nobody is to be called.
+fn with_receivers(yaml: &str, monitored: &Monitored) -> Result<String, std::io::Error> {
+    let mut config: Value = serde_yaml::from_str(yaml).map_err(std::io::Error::other)?;
+    if let Some(people) = monitored.people {
+        config["global"]["pagerduty_url"] = format!("http://{people}/pagerduty").into();
+    }
+    let receivers = config.get_mut("receivers").and_then(Value::as_sequence_mut);
+    for receiver in receivers.into_iter().flatten() {
+        if monitored.people.is_none()
+            && let Some(receiver) = receiver.as_mapping_mut()
+        {
+            receiver.remove("pagerduty_configs");
+            receiver.remove("slack_configs");
+        }
+        let webhooks = receiver
+            .get_mut("webhook_configs")
+            .and_then(Value::as_sequence_mut);
+        for webhook in webhooks.into_iter().flatten() {
+            webhook["http_config"]["authorization"]["credentials_file"] =
+                monitored.token_file.display().to_string().into();
+        }
+    }
+    serde_yaml::to_string(&config).map_err(std::io::Error::other)
 }

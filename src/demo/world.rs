@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::{App, Options};
 use crate::chain::Protocol;
-use crate::demo::monitoring::{Monitored, Monitoring};
+use crate::demo::monitoring::{Monitored, Monitoring, Profile};
 use crate::devnet::antelope::{AntelopeConfig, failover_key};
 use crate::devnet::chain::{active_key, node_key};
 use crate::devnet::{Devnet, DevnetConfig};
@@ -170,6 +170,9 @@ impl Ports {
             token_file,
             prometheus_port: self.prometheus,
             alertmanager_port: self.alertmanager,
+            profile: Profile::Fast,
+            others: Vec::new(),
+            people: None,
         }
     }
 }

@@ -369,7 +369,7 @@ fn what_is_odd_but_no_error_is_a_warning() {
 
 #[test]
 fn the_guard_matches_silences_against_the_labels_of_the_shipped_rule() {
-    let text = std::fs::read_to_string("deploy/prometheus/rules/slotkeeper.yml").unwrap();
+    let text = std::fs::read_to_string("deploy/prometheus/rules/act.yml").unwrap();
     let rules: serde_json::Value = serde_yaml::from_str(&text).unwrap();
     let groups = rules["groups"].as_array().unwrap();
     let acting: Vec<&serde_json::Value> = groups

@@ -41,6 +41,7 @@ fn the_whole_page_is_as_agreed() {
     let metrics = fresh();
     metrics.counters.request(200);
     metrics.counters.alert("failover", "accepted", "ok");
+    metrics.counters.notification("oncall", "delivered");
     let page = render(&metrics, &Arc::new(snapshot()));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/metrics.golden.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
