@@ -71,8 +71,9 @@ pub struct Schedule {
 /// A numbered schedule and the keys that may sign under it.
 ///
 /// It was read while the endpoint's head moved from [`Schedule::read_at`] to [`Version::read_by`] (equal when it did not
-/// move): in force in the state of some head between the two, both included. The schedule in the state of head `h` rules
-/// the slots up to and including block `h + 1`.
+/// move): in force in the state of some head between the two, both included. Where headers carry the version, that of the
+/// state of head `h` rules the slots up to and including block `h + 1`. Without (Savanna) a version is in force from the
+/// first slot of a turn on: block `h` itself was made under it, and every slot of its turn belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// Counts up by one with each change.

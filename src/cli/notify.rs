@@ -6,7 +6,7 @@ use super::check_config::{ConfigArgs, load};
 use super::client::block_on;
 use super::{CliError, CliResult, print};
 use crate::clock::now_ms;
-use crate::config::{NotifyConfig, Via};
+use crate::config::{Listener, NotifyConfig, Via};
 use crate::notify::receiver::{self, Outcome};
 use crate::notify::{Act, Message, TIMEOUT};
 
@@ -59,7 +59,7 @@ pub(super) fn run(args: &NotifyArgs) -> CliResult {
     }
     let mut failed = 0_usize;
     for one in chosen {
-        let said = match block_on(test(one))? {
+        let said = match block_on(test(one, &config.web))? {
             Outcome::Delivered => "delivered".to_owned(),
             Outcome::Retry { why, .. } | Outcome::Refused(why) => {
                 failed = failed.saturating_add(1);
@@ -76,8 +76,8 @@ pub(super) fn run(args: &NotifyArgs) -> CliResult {
     )))
 }
 
-async fn test(config: &NotifyConfig) -> Outcome {
-    let receiver = match receiver::open(config) {
+async fn test(config: &NotifyConfig, web: &Listener) -> Outcome {
+    let receiver = match receiver::open(config, web) {
         Ok(receiver) => receiver,
         Err(problem) => return Outcome::Refused(problem),
     };

@@ -45,6 +45,8 @@ pub struct Listener {
     pub listen: String,
     /// Exporter-toolkit web configuration (TLS, basic auth).
     pub config_file: Option<PathBuf>,
+    /// Where people reach the status page: the link in messages.
+    pub external_url: Option<String>,
 }
 
 /// The control listener.

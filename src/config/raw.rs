@@ -35,6 +35,7 @@ pub(super) struct RawConfig {
 )]
 pub(super) struct RawWeb {
     pub(super) listen: Option<Text>,
+    pub(super) external_url: Option<Text>,
     pub(super) config_file: Option<FileName>,
 }
 

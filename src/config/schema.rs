@@ -93,6 +93,10 @@ fn web() -> Value {
                 )),
             ),
             (
+                "external_url",
+                text("Where people reach the status page: the link in messages"),
+            ),
+            (
                 "config_file",
                 file("Exporter-toolkit web configuration: TLS, basic auth"),
             ),

@@ -79,6 +79,15 @@ impl Stepped {
         self.sim.truth(slots)
     }
 
+    /// The newest `count` slots.
+    pub fn newest_slots(&self, count: usize) -> impl Iterator<Item = &SlotRecord> {
+        let slots = match &self.sim {
+            Sim::Graphene(chain) => &chain.slots,
+            Sim::Antelope(chain) => &chain.slots,
+        };
+        slots.iter().skip(slots.len().saturating_sub(count))
+    }
+
     /// Height and time (Unix milliseconds) of the head.
     pub fn head(&self) -> (u64, u64) {
         self.sim.head()

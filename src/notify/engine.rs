@@ -128,7 +128,7 @@ async fn escalation(parts: Parts) -> anyhow::Result<Vec<Loop>> {
             desk: Desk::new(one, record),
             name: one.name.clone(),
             key,
-            receiver: receiver::open(one)
+            receiver: receiver::open(one, &config.web)
                 .map_err(|problem| anyhow::anyhow!("notify {}: {problem}", one.name))?,
             memory: Arc::clone(&memory),
             board: engine.board.subscribe(),

@@ -47,6 +47,7 @@ pub(crate) fn config() -> Config {
     Config {
         web: Listener {
             listen: "127.0.0.1:0".into(),
+            external_url: None,
             config_file: None,
         },
         control: ControlListener {

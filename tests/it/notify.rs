@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use slotkeeper::clock::{Stopwatch, now_ms};
+use slotkeeper::devnet::chain::node_key;
+use slotkeeper::keys::Signer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::rig::{PATIENCE, Rig, RigConfig, free_ports, series};
+use crate::rig::{ALICE, PATIENCE, Rig, RigConfig, free_ports, series};
 
 /// A web server that records each request and answers what it is told to.
 #[derive(Clone)]
@@ -409,5 +411,52 @@ async fn pings_stop_when_something_is_wrong_and_the_watchdog_does_not() {
     assert_eq!(says("READY=1"), 1);
     listening.abort();
     assert!(!rig.log().contains("ping-secret"), "{}", rig.log());
+    rig.stop().await;
+}
+
+/// A switch is told once: that it was sent and that it is in effect. An orderly restart tells neither again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_is_told_once_also_across_a_restart() {
+    let slack = Stub::start().await;
+    let mut rig = Rig::without_app(RigConfig {
+        extra: "guard: {mode: always}\n\
+                notify: [{name: ops, slack: {url_file: slack.url}}]\n"
+            .into(),
+        seed: 603,
+        ..RigConfig::default()
+    })
+    .await;
+    rig.private("slack.url", &slack.url);
+    rig.start_app().await;
+    rig.until_able().await;
+    let told = |what: &str| {
+        let messages = slack.json();
+        messages
+            .iter()
+            .filter(|m| text(&m["text"]).contains(what))
+            .count()
+    };
+    rig.devnet.crash_node("A").expect("crash");
+    until("it is told", &rig, || {
+        told("devnet/alice: a switch was sent") == 1
+            && told("devnet/alice: the switch is in effect") == 1
+    })
+    .await;
+    assert_eq!(rig.registered(), rig.key("B"));
+
+    rig.restart_app().await;
+    rig.until_status("it looks at the chain", |s| {
+        s["producers"][0]["able"] == true
+    })
+    .await;
+    // Something new is told by the same loop, and after what it found in the journal.
+    let a = node_key(ALICE, "A").expect("key").public_key();
+    rig.devnet.operator_sets_key(ALICE, &a).expect("operator");
+    until("the change is told", &rig, || {
+        told("somebody else changed the signing key") == 1
+    })
+    .await;
+    assert_eq!(told("a switch was sent"), 1, "{:?}", slack.json());
+    assert_eq!(told("the switch is in effect"), 1, "{:?}", slack.json());
     rig.stop().await;
 }

@@ -138,7 +138,7 @@ fn parse(folder: &TempDir, receiver: &str) -> Config {
 
 async fn send(folder: &TempDir, receiver: &str, message: &Message) -> Outcome {
     let config = parse(folder, receiver);
-    let opened = receiver::open(&config.notify[0]).expect("opens");
+    let opened = receiver::open(&config.notify[0], &config.web).expect("opens");
     opened.send(message).await
 }
 

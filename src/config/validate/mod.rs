@@ -183,8 +183,23 @@ fn web(cx: &Checking<'_>, raw: RawWeb) -> Result<Listener, ConfigError> {
         .listen
         .map_or_else(|| defaults::WEB_LISTEN.to_owned(), |t| t.0);
     url::listen_address(&listen).map_err(|e| ConfigError::rule("web.listen", e))?;
+    let external_url = match raw.external_url {
+        None => None,
+        Some(text) => {
+            let field = "web.external_url";
+            let checked = url::check(&text.0).map_err(|e| ConfigError::rule(field, e))?;
+            if checked.credentials {
+                return Err(ConfigError::rule(
+                    field,
+                    "carries a user name or password, and it is sent to everybody who is told anything: leave them out",
+                ));
+            }
+            Some(checked.label)
+        }
+    };
     Ok(Listener {
         listen,
+        external_url,
         config_file: cx.path_of(raw.config_file),
     })
 }

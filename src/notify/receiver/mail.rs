@@ -12,7 +12,7 @@ use lettre::{AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::{Outcome, Receiver, secret};
+use super::{Outcome, Receiver, Who, secret};
 use crate::actuator::journal::Soon;
 use crate::config::{MailConfig, MailSecurity};
 use crate::notify::{Act, Message, TIMEOUT};
@@ -21,7 +21,7 @@ pub(super) struct Mail {
     config: MailConfig,
     from: Mailbox,
     to: Vec<Mailbox>,
-    source: String,
+    who: Who,
 }
 
 /// So that out-of-office robots keep quiet (RFC 3834).
@@ -61,7 +61,7 @@ impl Receiver for Mail {
 }
 
 impl Mail {
-    pub(super) fn new(config: &MailConfig, source: String) -> Result<Self, String> {
+    pub(super) fn new(config: &MailConfig, who: Who) -> Result<Self, String> {
         let mailbox = |text: &String| {
             text.parse::<Mailbox>()
                 .map_err(|e| format!("address {text}: {e}"))
@@ -70,7 +70,7 @@ impl Mail {
             from: mailbox(&config.from)?,
             to: config.to.iter().map(mailbox).collect::<Result<_, _>>()?,
             config: config.clone(),
-            source,
+            who,
         })
     }
 
@@ -85,7 +85,7 @@ impl Mail {
             AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(c.server.as_str())
                 .port(c.port)
                 .tls(tls)
-                .hello_name(ClientId::Domain(domain(&self.source)))
+                .hello_name(ClientId::Domain(domain(&self.who.source)))
                 .timeout(Some(TIMEOUT));
         if let (Some(user), Some(file)) = (&c.username, &c.password_file) {
             let password = secret(file)?;
@@ -133,11 +133,15 @@ impl Mail {
                 .in_reply_to(thread.clone())
                 .references(thread)
         };
-        let body = format!(
+        let mut body = format!(
             "{}\n\nFrom slotkeeper on {}.\n",
             message.body(),
-            self.source
+            self.who.source
         );
+        if let Some(page) = &self.who.page {
+            body.push_str(page);
+            body.push('\n');
+        }
         letter
             .body(body)
             .map_err(|e| format!("the mail cannot be written: {e}"))

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 
 use super::message::Message;
 use crate::actuator::journal::Soon;
-use crate::config::{NotifyConfig, Via};
+use crate::config::{Listener, NotifyConfig, Via};
 
 pub(super) use http::{Http, send, url_of};
 
@@ -23,6 +23,15 @@ pub(super) use http::{Http, send, url_of};
 pub trait Receiver: Send + Sync {
     /// Sends one message, once.
     fn send<'a>(&'a self, message: &'a Message) -> Soon<'a, Outcome>;
+}
+
+/// Who speaks.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
+    /// The name of this machine.
+    source: String,
+    /// Where people find the status page.
+    page: Option<String>,
 }
 
 /// How a sending went. Words never hold a secret.
@@ -48,7 +57,11 @@ const MAX_SECRET: usize = 4096;
 ///
 /// # Errors
 /// When its client cannot be set up.
-pub fn open(config: &NotifyConfig) -> Result<Box<dyn Receiver>, String> {
+pub fn open(config: &NotifyConfig, web: &Listener) -> Result<Box<dyn Receiver>, String> {
+    let who = Who {
+        source: source(),
+        page: web.external_url.clone(),
+    };
     Ok(match &config.via {
         Via::Pagerduty {
             routing_key_file,
@@ -57,12 +70,12 @@ pub fn open(config: &NotifyConfig) -> Result<Box<dyn Receiver>, String> {
             http: Http::new()?,
             url: url.clone(),
             routing_key_file: routing_key_file.clone(),
-            source: source(),
+            who,
         }),
         Via::Slack { url_file } => Box::new(slack::Slack {
             http: Http::new()?,
             url_file: url_file.clone(),
-            source: source(),
+            who,
         }),
         Via::Webhook {
             url_file,
@@ -71,13 +84,13 @@ pub fn open(config: &NotifyConfig) -> Result<Box<dyn Receiver>, String> {
             http: Http::new()?,
             url_file: url_file.clone(),
             token_file: token_file.clone(),
-            source: source(),
+            who,
         }),
-        Via::Mail(config) => Box::new(mail::Mail::new(config, source())?),
+        Via::Mail(config) => Box::new(mail::Mail::new(config, who)?),
         Via::Twilio(config) => Box::new(twilio::Twilio {
             http: Http::new()?,
             config: config.clone(),
-            source: source(),
+            who,
         }),
     })
 }
@@ -95,7 +108,7 @@ pub(super) fn secret(file: &Path) -> Result<SecretString, String> {
     Ok(SecretString::from(text))
 }
 
-/// Who speaks: the name of this machine.
+/// The name of this machine.
 fn source() -> String {
     rustix::system::uname()
         .nodename()

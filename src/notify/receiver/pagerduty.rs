@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::http::{Http, send};
-use super::{Outcome, Receiver, secret};
+use super::{Outcome, Receiver, Who, secret};
 use crate::actuator::journal::Soon;
 use crate::notify::{Act, Message};
 
@@ -15,7 +15,7 @@ pub(super) struct Pagerduty {
     pub(super) http: Http,
     pub(super) url: String,
     pub(super) routing_key_file: PathBuf,
-    pub(super) source: String,
+    pub(super) who: Who,
 }
 
 /// PagerDuty refuses a longer summary, and a longer key.
@@ -32,33 +32,38 @@ impl Receiver for Pagerduty {
             let Ok(url) = self.url.parse() else {
                 return Outcome::Refused("the url cannot be read".into());
             };
-            let event = event(message, key.expose_secret(), &self.source);
+            let event = event(message, key.expose_secret(), &self.who);
             send(self.http.post(url).json(&event)).await
         })
     }
 }
 
-fn event(message: &Message, key: &str, source: &str) -> Value {
+fn event(message: &Message, key: &str, who: &Who) -> Value {
     let dedup_key = cut(&message.id, DEDUP_KEY);
     if message.act == Act::Resolve {
         return json!({"routing_key": key, "event_action": "resolve", "dedup_key": dedup_key});
     }
     let summary = format!("slotkeeper: {}", message.title());
     let timestamp = jiff::Timestamp::from_millisecond(message.at).map(|t| t.to_string());
-    json!({
+    let mut event = json!({
         "routing_key": key,
         "event_action": "trigger",
         "dedup_key": dedup_key,
         "client": "slotkeeper",
         "payload": {
             "summary": cut(&summary, SUMMARY),
-            "source": source,
+            "source": who.source,
             "severity": message.severity.as_str(),
             "component": "slotkeeper",
             "timestamp": timestamp.ok(),
             "custom_details": {"detail": message.body(), "kind": message.act.as_str()},
         },
-    })
+    });
+    if let Some(page) = &who.page {
+        event["client_url"] = json!(page);
+        event["links"] = json!([{"href": page, "text": "status of slotkeeper"}]);
+    }
+    event
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -82,8 +87,12 @@ mod tests {
             at: 5_000,
             left_out: Some("Left out before this message: 2.".into()),
         };
+        let mut who = Who {
+            source: "host".into(),
+            page: None,
+        };
         assert_eq!(
-            event(&message, "KEY", "host"),
+            event(&message, "KEY", &who),
             json!({
                 "routing_key": "KEY", "event_action": "trigger", "dedup_key": "heartbeat/a@5", "client": "slotkeeper",
                 "payload": {
@@ -95,9 +104,13 @@ mod tests {
                 },
             })
         );
+        who.page = Some("https://keeper.example".into());
+        let linked = event(&message, "KEY", &who);
+        assert_eq!(linked["client_url"], "https://keeper.example");
+        assert_eq!(linked["links"][0]["href"], "https://keeper.example");
         message.act = Act::Resolve;
         assert_eq!(
-            event(&message, "KEY", "host"),
+            event(&message, "KEY", &who),
             json!({"routing_key": "KEY", "event_action": "resolve", "dedup_key": "heartbeat/a@5"})
         );
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::http::{Http, send, url_of};
-use super::{Outcome, Receiver};
+use super::{Outcome, Receiver, Who};
 use crate::actuator::journal::Soon;
 use crate::config::Severity;
 use crate::notify::{Act, Message};
@@ -13,22 +13,22 @@ use crate::notify::{Act, Message};
 pub(super) struct Slack {
     pub(super) http: Http,
     pub(super) url_file: PathBuf,
-    pub(super) source: String,
+    pub(super) who: Who,
 }
 
 impl Receiver for Slack {
     fn send<'a>(&'a self, message: &'a Message) -> Soon<'a, Outcome> {
         Box::pin(async move {
             match url_of(&self.url_file) {
-                Ok(url) => send(self.http.post(url).json(&body(message, &self.source))).await,
+                Ok(url) => send(self.http.post(url).json(&body(message, &self.who))).await,
                 Err(problem) => Outcome::Refused(problem),
             }
         })
     }
 }
 
-fn body(message: &Message, source: &str) -> Value {
-    let title = format!("slotkeeper on {source}: {}", message.title());
+fn body(message: &Message, who: &Who) -> Value {
+    let title = format!("slotkeeper on {}: {}", who.source, message.title());
     let color = match (message.act, message.severity) {
         (Act::Resolve, _) => "good",
         (_, Severity::Critical) => "danger",
@@ -41,6 +41,9 @@ fn body(message: &Message, source: &str) -> Value {
         "attachments": [{
             "color": color,
             "fallback": escape(&title),
+            // A link needs a title to hang on.
+            "title": who.page.as_ref().map(|_| "status page"),
+            "title_link": who.page,
             "text": escape(&message.body()),
             "footer": format!("{} · {}", message.severity.as_str(), message.act.as_str()),
             "ts": message.at / 1000,
@@ -63,7 +66,15 @@ mod tests {
     fn nothing_in_a_message_can_address_a_channel() {
         let mut message = Message::test(61_000);
         message.summary = "<!channel> & co".into();
-        let body = body(&message, "host");
+        let who = Who {
+            source: "host".into(),
+            page: Some("https://keeper.example".into()),
+        };
+        let body = body(&message, &who);
+        assert_eq!(
+            body["attachments"][0]["title_link"],
+            "https://keeper.example"
+        );
         assert_eq!(
             body["text"],
             "slotkeeper on host: &lt;!channel&gt; &amp; co"
@@ -72,7 +83,7 @@ mod tests {
         assert_eq!(body["attachments"][0]["color"], "#439FE0");
         message.act = Act::Resolve;
         assert_eq!(
-            super::body(&message, "host")["attachments"][0]["color"],
+            super::body(&message, &who)["attachments"][0]["color"],
             "good"
         );
     }

@@ -4,7 +4,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use super::http::{Http, send};
-use super::{Outcome, Receiver, secret};
+use super::{Outcome, Receiver, Who, secret};
 use crate::actuator::journal::Soon;
 use crate::config::TwilioConfig;
 use crate::notify::Message;
@@ -12,7 +12,7 @@ use crate::notify::Message;
 pub(super) struct Twilio {
     pub(super) http: Http,
     pub(super) config: TwilioConfig,
-    pub(super) source: String,
+    pub(super) who: Who,
 }
 
 /// Two parts of a text message in a small alphabet; longer ones cost more and say no more.
@@ -48,7 +48,7 @@ impl Twilio {
         let fields = [
             ("From", self.config.from.as_str()),
             ("To", self.config.to.as_str()),
-            ("Body", &text(message, &self.source)),
+            ("Body", &text(message, &self.who.source)),
         ];
         let url = Url::parse_with_params("http://form/", fields).ok()?;
         url.query().map(str::to_owned)
@@ -83,7 +83,10 @@ mod tests {
                 to: "+2".into(),
                 url: "https://api.twilio.com".into(),
             },
-            source: "host".into(),
+            who: Who {
+                source: "host".into(),
+                page: None,
+            },
         };
         assert_eq!(
             twilio.form(&message).unwrap(),

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::http::{Http, send, url_of};
-use super::{Outcome, Receiver, secret};
+use super::{Outcome, Receiver, Who, secret};
 use crate::actuator::journal::Soon;
 use crate::notify::Message;
 
@@ -14,7 +14,7 @@ pub(super) struct Webhook {
     pub(super) http: Http,
     pub(super) url_file: PathBuf,
     pub(super) token_file: Option<PathBuf>,
-    pub(super) source: String,
+    pub(super) who: Who,
 }
 
 impl Receiver for Webhook {
@@ -24,7 +24,7 @@ impl Receiver for Webhook {
                 Ok(url) => url,
                 Err(problem) => return Outcome::Refused(problem),
             };
-            let mut request = self.http.post(url).json(&body(message, &self.source));
+            let mut request = self.http.post(url).json(&body(message, &self.who));
             if let Some(file) = &self.token_file {
                 match secret(file) {
                     Ok(token) => request = request.bearer_auth(token.expose_secret()),
@@ -37,11 +37,12 @@ impl Receiver for Webhook {
 }
 
 /// Times are Unix seconds. Fields may be added, not changed.
-fn body(message: &Message, source: &str) -> Value {
+fn body(message: &Message, who: &Who) -> Value {
     let seconds = |ms: i64| json!(ms / 1000);
     json!({
         "version": "1",
-        "source": source,
+        "source": who.source,
+        "page": who.page,
         "id": message.id,
         "event": message.act.as_str(),
         "severity": message.severity.as_str(),

@@ -206,7 +206,7 @@ fn write(state: &ChainState, (list, number): Piece) -> Option<String> {
             let entries: Vec<&Outcome> = entries.filter(|o| here.contains(&o.slot)).collect();
             serde_json::to_string(&entries)
         }
-        List::Versions => serde_json::to_string(state.versions.contents().get(&number)?),
+        List::Versions => serde_json::to_string(state.versions.contents().get(&number)?.as_ref()),
     }
     .ok()
 }

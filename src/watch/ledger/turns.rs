@@ -1,6 +1,8 @@
 //! Judging by turns (Antelope): the position trails the agreed head, so that the micro-forks of a hand-over are settled
 //! before a slot is counted. Blocks in between wait in memory. Schedules, owners and keys come from versions. Pure.
 
+use std::sync::Arc;
+
 use super::after::reference;
 use super::judge::LONGEST_GAP;
 use super::rounds::Ownerless;
@@ -52,7 +54,9 @@ impl Ledger {
     /// Takes in the schedules of a view, and the effective keys that they name.
     pub(super) fn learn_versions(&mut self, view: &View) {
         let judged = self.state.recent.front().map_or(0, |j| j.block.num);
-        let (told, new) = self.state.versions.learn(&view.schedules);
+        let newest = view.blocks.last().or(self.now.held.back());
+        let timed = newest.map(|block| block.schedule_version.is_none());
+        let (told, new) = self.state.versions.learn(view, timed);
         self.chain_dirty |= new;
         self.state.versions.forget(judged);
         self.note_effective(told, view.head.num, view.head.time);
@@ -87,6 +91,9 @@ impl Ledger {
     /// Takes in the blocks of a view and judges what belongs to turns that are over.
     pub(super) fn judge_turns(&mut self, blocks: &[&Block], applied: &mut Applied) {
         self.hold(blocks, applied);
+        let mut versions = std::mem::take(&mut self.state.versions);
+        versions.link(|num| self.known(num), self.now.irreversible);
+        self.state.versions = versions;
         self.now.waits = false;
         let Some(head) = self.now.clock.map(|clock| clock.slot) else {
             return;
@@ -158,15 +165,14 @@ impl Ledger {
                     block.num
                 )
             })?;
-        let rulers: Vec<Schedule> = match self.state.versions.ruling(block, slot) {
-            Ruling::OneOf(rulers) => rulers.into_iter().cloned().collect(),
+        let rulers = match self.ruling(block, slot, slot) {
+            Ruling::OneOf(rulers) => rulers,
             Ruling::NotYet if head.saturating_sub(block.num) < SCHEDULE_PATIENCE => {
                 self.now.waits = true;
                 return Ok(false);
             }
             Ruling::NotYet => Vec::new(),
         };
-        let rulers: Vec<&Schedule> = rulers.iter().collect();
         if let Some(number) = block.schedule_version
             && !rulers.is_empty()
         {
@@ -186,10 +192,14 @@ impl Ledger {
                 block.num
             ));
         } else {
-            for slot in from..=to {
+            for missed in from..=to {
+                let rulers = match self.ruling(block, slot, missed) {
+                    Ruling::OneOf(rulers) => rulers,
+                    Ruling::NotYet => Vec::new(),
+                };
                 let missed = Ownerless {
-                    slot,
-                    time: clock.time_of(slot),
+                    slot: missed,
+                    time: clock.time_of(missed),
                     before: block.num,
                 };
                 self.miss_in_turn(missed, &rulers, applied);
@@ -217,8 +227,51 @@ impl Ledger {
         Ok(true)
     }
 
+    /// What rules `slot`, which is that of `block` or was missed right before it; `block` stands at `at`.
+    ///
+    /// Headers that carry a version carry that of the state before them (Leap). Without (Savanna) the slot's own time
+    /// decides: a version is in force from the first slot of a turn on, whichever block comes first (spring
+    /// `block_header_state.cpp`, `get_active_proposer_policy_for_block_at`).
+    fn ruling(&self, block: &Block, at: u64, slot: u64) -> Ruling {
+        let turn = u64::from(self.rules.turn.max(1));
+        let same_turn = slot.checked_div(turn) == at.checked_div(turn);
+        let ruling = match block.schedule_version {
+            Some(number) => self.state.versions.numbered(number),
+            None => {
+                let (last, first) = self.heads_around(block, slot);
+                self.state.versions.between(last, first)
+            }
+        };
+        match ruling {
+            // The sanity of it all: the schedule must name the one who produced.
+            Ruling::OneOf(mut rulers) if same_turn || block.schedule_version.is_some() => {
+                rulers.retain(|s| s.producer_of(at) == Some(block.producer.as_str()));
+                Ruling::OneOf(rulers)
+            }
+            other => other,
+        }
+    }
+
+    /// Which heads' states bound the version of the turn of `slot`: the last block up to the end of that turn, and the
+    /// first one from its beginning on. `block` is the next to be judged, and `slot` not after it.
+    fn heads_around(&self, block: &Block, slot: u64) -> (u64, u64) {
+        let turn = u64::from(self.rules.turn.max(1));
+        let begin = slot.saturating_sub(slot.checked_rem(turn).unwrap_or(0));
+        let end = begin.saturating_add(turn);
+        let before = block.num.saturating_sub(1);
+        let slot_of = |b: &Block| self.now.clock.and_then(|clock| clock.slot_of_block(b));
+        let inside = |b: &&Block| slot_of(b).is_some_and(|s| s < end);
+        let last = self.now.held.iter().take_while(inside).last();
+        let judged = self.state.recent.iter().rev();
+        let first = judged.take_while(|j| j.slot >= begin).last();
+        (
+            last.map_or(before, |b| b.num),
+            first.map_or(block.num, |j| j.block.num),
+        )
+    }
+
     /// Counts a missed slot, and the turn when it was the last slot of an empty one.
-    fn miss_in_turn(&mut self, missed: Ownerless, rulers: &[&Schedule], applied: &mut Applied) {
+    fn miss_in_turn(&mut self, missed: Ownerless, rulers: &[Arc<Schedule>], applied: &mut Applied) {
         let owner = versions::owner(rulers, missed.slot);
         let watched = owner.clone().filter(|name| self.watches(name));
         let key = watched

@@ -52,8 +52,20 @@ impl Content {
 pub(super) struct SimBlock {
     pub(super) block: Block,
     pub(super) slot: u64,
-    /// In force in its state: rules the next block and the missed slots before that.
+    /// In force in its state. Where headers carry it, it rules the next block and the missed slots before that.
     pub(super) rules: Rc<Content>,
+    /// Without versions in headers: what is in force from a later slot on, the first one of a turn.
+    coming: Option<(u64, Rc<Content>)>,
+}
+
+impl SimBlock {
+    /// What rules a later `slot`, when no block comes between.
+    fn ruling(&self, slot: u64) -> &Rc<Content> {
+        match &self.coming {
+            Some((from, rules)) if slot >= *from => rules,
+            _ => &self.rules,
+        }
+    }
 }
 
 /// A slot as it really was.
@@ -100,6 +112,7 @@ impl Sim {
                 block,
                 slot: FIRST_SLOT,
                 rules,
+                coming: None,
             }],
             slot: FIRST_SLOT,
             irreversible: 1,
@@ -119,19 +132,27 @@ impl Sim {
 
     /// Whose slot comes next.
     pub(super) fn next_owner(&self) -> &str {
-        self.head().rules.owner(self.slot + 1).0
+        self.head().ruling(self.slot + 1).owner(self.slot + 1).0
+    }
+
+    /// Whether other rules are in force from the next slot on.
+    pub(super) fn turns_over(&self) -> bool {
+        let coming = self.head().coming.as_ref();
+        coming.is_some_and(|(from, _)| *from <= self.slot + 1)
     }
 
     pub(super) fn miss(&mut self) {
         self.slot += 1;
     }
 
-    /// Fills the next slot; `change` is in force from this block's state on.
+    /// Fills the next slot; `change` is in force from this block's state on, or without versions in headers from the next
+    /// turn on.
     pub(super) fn produce(&mut self, change: Option<Content>) {
         self.slot += 1;
         let head = self.head();
         let num = head.block.num + 1;
-        let rules = head.rules.clone();
+        let rules = head.ruling(self.slot).clone();
+        let coming = head.coming.clone().filter(|(from, _)| *from > self.slot);
         let block = Block {
             num,
             id: BlockId(format!("{num}-{}-{}", self.forks, self.slot)),
@@ -143,11 +164,20 @@ impl Sim {
             schedule_version: self.leap.then_some(rules.number),
             slot: None,
         };
-        self.blocks.push(SimBlock {
+        let mut made = SimBlock {
             block,
             slot: self.slot,
-            rules: change.map_or(rules, Rc::new),
-        });
+            rules,
+            coming,
+        };
+        if let Some(change) = change.map(Rc::new) {
+            if self.leap {
+                made.rules = change;
+            } else {
+                made.coming = Some(((self.slot / TURN + 1) * TURN, change));
+            }
+        }
+        self.blocks.push(made);
         let trail = if self.leap { 80 } else { 3 };
         self.irreversible = self.irreversible.max(num.saturating_sub(trail));
     }
@@ -162,7 +192,7 @@ impl Sim {
 
     /// Another schedule: keys, order or members changed.
     pub(super) fn next_rules(&self, dice: &mut Dice) -> Content {
-        let old = &self.head().rules;
+        let old = self.head().ruling(self.slot + 1);
         let mut order = old.order.clone();
         let mut keys = old.keys.clone();
         let at = usize::try_from(dice.roll(order.len() as u64)).unwrap();
@@ -247,7 +277,7 @@ impl Sim {
         for pair in self.blocks[from..].windows(2) {
             let (before, block) = (&pair[0], &pair[1]);
             for slot in before.slot + 1..=block.slot {
-                let (owner, key) = before.rules.owner(slot);
+                let (owner, key) = before.ruling(slot).owner(slot);
                 slots.insert(
                     slot,
                     TrueSlot {
@@ -262,7 +292,7 @@ impl Sim {
         slots
     }
 
-    /// The block after which the current effective key of `producer` was in force for the first time without a break.
+    /// The block before the first slots under the current effective key of `producer`, unbroken since.
     pub(super) fn tenure_from(&self, producer: &str) -> u64 {
         let current = self.head().rules.key_of(producer);
         self.blocks
@@ -270,7 +300,7 @@ impl Sim {
             .rev()
             .take_while(|b| b.rules.key_of(producer) == current)
             .last()
-            .map_or(1, |b| b.block.num)
+            .map_or(1, |b| b.block.num - u64::from(!self.leap))
     }
 }
 

@@ -1,15 +1,21 @@
 //! Who had which slot, and under which key, where schedules are numbered and stay until the next number is in force
 //! (Antelope). Never guesses. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{Block, Schedule};
+use crate::chain::{BlockId, Schedule};
 use crate::keys::PublicKey;
+use crate::rpc::View;
 
 /// Versions kept at most: those that a long backfill has yet to reach.
 const VERSIONS_KEPT: usize = 128;
+/// Readings kept at most that may still turn out to be of a dead fork.
+const READINGS_KEPT: usize = 128;
+/// No head.
+const NEVER: u64 = u64::MAX;
 
 /// The versions read so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +24,36 @@ pub(super) struct Versions {
     ranges: BTreeMap<u64, Range>,
     /// By number: what each says. Saved in rows of their own: they never change.
     #[serde(skip)]
-    contents: BTreeMap<u64, Schedule>,
+    contents: BTreeMap<u64, Arc<Schedule>>,
+    /// A version is in force by time, from the beginning of a turn, and headers do not carry it (Savanna).
+    #[serde(default)]
+    timed: bool,
+    /// What was read at heads that may still be left for another fork, oldest first. Only where headers do not carry the
+    /// version: nothing else tells then which fork a reading was of.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    readings: VecDeque<Reading>,
 }
 
-/// In force in the state of some head not above `from`, and of some head not below `until`: of every head from `from` to
-/// `until`, when that is not empty.
+/// In force in the state of some head not above `from` ([`NEVER`]: not known), and of some head not below `until`: of every
+/// head from `from` to `until`, when that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Range {
     from: u64,
     until: u64,
+}
+
+/// One version read at one head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Reading {
+    number: u64,
+    range: Range,
+    head: u64,
+    id: BlockId,
+    /// Of every fork that the head may be of.
+    irreversible: u64,
+    /// The chain of known blocks has come to this head.
+    #[serde(skip)]
+    linked: bool,
 }
 
 /// What a reading adds to the timelines of keys: after block `after`, these were the effective keys.
@@ -36,53 +63,114 @@ pub(super) struct Effective {
     pub(super) keys: Vec<(String, PublicKey)>,
 }
 
-/// What is known of a block's schedule.
+/// What is known of the schedule that rules a slot.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ruling<'a> {
+pub(super) enum Ruling {
     /// It is newer than all readings: the next one may tell.
     NotYet,
-    /// It is one of these, and each of them names the block's producer. None: not known.
-    OneOf(Vec<&'a Schedule>),
+    /// It is one of these. None: not known.
+    OneOf(Vec<Arc<Schedule>>),
 }
 
 // === impl Versions ===
 
 impl Versions {
-    /// Takes in the schedules of a view. Returns what they say of effective keys, and whether anything was new (how far
-    /// the version in force reaches is: what comes after a restart must be told from what was before).
-    pub(super) fn learn(&mut self, schedules: &[Schedule]) -> (Vec<Effective>, bool) {
+    /// Takes in the schedules of a view; `timed`: headers do not carry versions. Returns what they say of effective keys,
+    /// and whether anything was new (how far the version in force reaches is: what comes after a restart must be told from
+    /// what was before).
+    pub(super) fn learn(&mut self, view: &View, timed: Option<bool>) -> (Vec<Effective>, bool) {
+        self.timed = timed.unwrap_or(self.timed);
         let mut told = Vec::new();
         let before = self.ranges.clone();
-        for schedule in schedules {
+        let mut new = false;
+        for schedule in &view.schedules {
             let Some(version) = &schedule.version else {
                 continue;
             };
             if schedule.order.is_empty() || schedule.order.len() != version.keys.len() {
                 continue;
             }
+            let number = version.number;
             let read = Range {
                 from: version.read_by,
                 until: schedule.read_at,
             };
             let content = content(schedule);
             // One number has one content on one fork: what the view says replaces what a fork left unseen had said.
-            if self.contents.get(&version.number) == Some(&content) {
-                let range = self.ranges.entry(version.number).or_insert(read);
-                range.from = range.from.min(read.from);
-                range.until = range.until.max(read.until);
-            } else {
-                self.contents.insert(version.number, content);
-                self.ranges.insert(version.number, read);
+            if self.contents.get(&number).map(Arc::as_ref) != Some(&content) {
+                self.contents.insert(number, Arc::new(content));
+                self.ranges.remove(&number);
+                self.readings.retain(|reading| reading.number != number);
             }
-            told.extend(self.effective(version.number));
+            if self.timed {
+                self.readings.push_back(Reading {
+                    number,
+                    range: read,
+                    head: view.head.num,
+                    id: view.head.id.clone(),
+                    irreversible: view.irreversible,
+                    linked: false,
+                });
+                new = true;
+            } else {
+                self.ranges.entry(number).or_insert(read).widen(read);
+            }
+            told.extend(self.effective(number));
+        }
+        while self.readings.len() > READINGS_KEPT {
+            // Between others, it says the least.
+            self.readings.remove(READINGS_KEPT / 2);
         }
         while self.contents.len() > VERSIONS_KEPT
             && let Some((oldest, _)) = self.contents.pop_first()
         {
             self.ranges.remove(&oldest);
+            self.readings.retain(|reading| reading.number != oldest);
         }
-        let new = self.ranges != before;
-        (told, new)
+        (told, new || self.ranges != before)
+    }
+
+    /// Compares the heads at which something was read with the chain of blocks: `known` tells their ids, and blocks up to
+    /// `irreversible` stay as they are.
+    pub(super) fn link(&mut self, known: impl Fn(u64) -> Option<BlockId>, irreversible: u64) {
+        let mut waiting = VecDeque::new();
+        for mut reading in self.readings.drain(..) {
+            let id = known(reading.head);
+            if id.as_ref().is_some_and(|id| *id != reading.id) {
+                continue;
+            }
+            reading.linked = id.is_some();
+            let from = Some(reading.range.from).filter(|from| *from != NEVER);
+            if reading.linked && reading.head.max(from.unwrap_or(0)) <= irreversible {
+                let range = self.ranges.entry(reading.number);
+                range.or_insert(reading.range).widen(reading.range);
+            } else {
+                waiting.push_back(reading);
+            }
+        }
+        self.readings = waiting;
+        let (ranges, readings) = (&self.ranges, &self.readings);
+        self.contents.retain(|number, _| {
+            ranges.contains_key(number) || readings.iter().any(|r| r.number == *number)
+        });
+    }
+
+    /// When each version is known to have been in force, by all that was read.
+    fn known(&self) -> BTreeMap<u64, Range> {
+        let mut known = self.ranges.clone();
+        for reading in &self.readings {
+            let range = if reading.linked {
+                reading.range
+            } else {
+                // Whatever fork it was of, its version had not been succeeded by the irreversible block.
+                Range {
+                    from: NEVER,
+                    until: reading.range.until.min(reading.irreversible),
+                }
+            };
+            known.entry(reading.number).or_insert(range).widen(range);
+        }
+        known
     }
 
     /// Block `num` was made under version `number`, so that it was in force before it.
@@ -99,23 +187,38 @@ impl Versions {
         self.effective(number)
     }
 
+    /// All readings of version `number` together.
+    fn reach(&self, number: u64) -> Option<Range> {
+        let read = self.readings.iter().filter(|r| r.number == number);
+        let all = read
+            .map(|r| r.range)
+            .chain(self.ranges.get(&number).copied());
+        all.reduce(|mut one, other| {
+            one.widen(other);
+            one
+        })
+    }
+
     fn effective(&self, number: u64) -> Vec<Effective> {
+        // Where time decides, the block at which it was read was made under it, and so were missed slots before that.
+        let early = u64::from(self.timed);
         let (Some(range), Some(keys)) = (
-            self.ranges.get(&number),
-            self.contents.get(&number).map(keys),
+            self.reach(number),
+            self.contents.get(&number).map(|schedule| keys(schedule)),
         ) else {
             return Vec::new();
         };
-        let mut told = vec![Effective {
-            after: range.from,
-            keys,
-        }];
-        if range.until > range.from
-            && let Some(first) = told.first()
-        {
+        let mut told = Vec::with_capacity(2);
+        if range.from != NEVER {
+            told.push(Effective {
+                after: range.from.saturating_sub(early),
+                keys: keys.clone(),
+            });
+        }
+        if range.until > range.from || range.from == NEVER {
             told.push(Effective {
                 after: range.until,
-                keys: first.keys.clone(),
+                keys,
             });
         }
         told
@@ -123,8 +226,8 @@ impl Versions {
 
     /// Forgets what no block after `judged` can need.
     pub(super) fn forget(&mut self, judged: u64) {
-        let needed = self
-            .ranges
+        let known = self.known();
+        let needed = known
             .iter()
             .rev()
             .find(|(_, range)| range.from <= judged)
@@ -132,79 +235,85 @@ impl Versions {
         if let Some(needed) = needed {
             self.ranges.retain(|number, _| *number >= needed);
             self.contents.retain(|number, _| *number >= needed);
+            self.readings.retain(|reading| reading.number >= needed);
         }
     }
 
-    /// The last block that is known to have an owner: the one after the highest head at which a schedule was in force.
+    /// The last block that is known to have an owner: the one after the highest head at which a schedule was in force
+    /// (where schedules change by time, only if no turn begins between the two).
     pub(super) fn reaches(&self) -> Option<u64> {
-        let last = self.ranges.values().map(|range| range.until).max()?;
+        let known = self.known();
+        let last = known.values().map(|range| range.until).max()?;
         last.checked_add(1)
     }
 
     /// The newest schedule read.
     pub(super) fn newest(&self) -> Option<&Schedule> {
-        self.contents.values().next_back()
+        self.contents.values().next_back().map(Arc::as_ref)
     }
 
-    /// What is known of the schedule of `block`, which fills slot `slot`, and of the missed slots right before it.
-    pub(super) fn ruling(&self, block: &Block, slot: u64) -> Ruling<'_> {
-        let newest = self.contents.keys().next_back().copied();
-        let (low, high) = if let Some(number) = block.schedule_version {
-            if newest.is_none_or(|newest| number > newest) {
-                return Ruling::NotYet;
-            }
-            (number, number)
-        } else {
-            // The schedule in the state of head h rules the slots up to and including block h + 1.
-            let head = block.num.saturating_sub(1);
-            let mut above = self.ranges.iter().filter(|(_, r)| r.until >= head);
-            let Some((high, _)) = above.next() else {
-                return Ruling::NotYet;
-            };
-            let mut below = self.ranges.iter().rev().filter(|(_, r)| r.from <= head);
-            let Some((low, _)) = below.next() else {
-                return Ruling::OneOf(Vec::new());
-            };
-            (*low, *high)
+    /// What is known of version `number`, which a header named.
+    pub(super) fn numbered(&self, number: u64) -> Ruling {
+        match self.contents.get(&number) {
+            Some(schedule) => Ruling::OneOf(vec![Arc::clone(schedule)]),
+            None if self.contents.keys().all(|known| *known < number) => Ruling::NotYet,
+            None => Ruling::OneOf(Vec::new()),
+        }
+    }
+
+    /// What is known of the version that was in force no earlier than in the state of head `last`, and no later than in
+    /// that of head `first` (see [`Ledger::heads_around`](super::Ledger::heads_around)).
+    pub(super) fn between(&self, last: u64, first: u64) -> Ruling {
+        let known = self.known();
+        let mut above = known.iter().filter(|(_, r)| r.until >= first);
+        let Some((high, _)) = above.next() else {
+            return Ruling::NotYet;
+        };
+        let mut below = known.iter().rev().filter(|(_, r)| r.from <= last);
+        let Some((low, _)) = below.next() else {
+            return Ruling::OneOf(Vec::new());
         };
         // A number in between that was never read, or readings that contradict: nobody knows.
-        let candidates: Vec<&Schedule> = self
+        let candidates: Vec<Arc<Schedule>> = self
             .contents
             .iter()
             .filter(|(number, _)| (low..=high).contains(number))
-            .map(|(_, schedule)| schedule)
+            .map(|(_, schedule)| Arc::clone(schedule))
             .collect();
-        let all = high.checked_sub(low).and_then(|n| n.checked_add(1));
+        let all = high.checked_sub(*low).and_then(|n| n.checked_add(1));
         let complete = all.is_some_and(|n| u64::try_from(candidates.len()) == Ok(n));
-        // The sanity of it all: the schedule must name the one who produced.
-        let right = |s: &&Schedule| s.producer_of(slot) == Some(block.producer.as_str());
-        Ruling::OneOf(if complete {
-            candidates.into_iter().filter(right).collect()
-        } else {
-            Vec::new()
-        })
+        Ruling::OneOf(if complete { candidates } else { Vec::new() })
     }
 
-    /// Forgets what was read after block `ancestor`, on another fork.
+    /// Forgets what was read after block `ancestor`, on another fork. Readings that tell their head wait for what `link`
+    /// finds.
     pub(super) fn rollback(&mut self, ancestor: u64) {
         self.ranges.retain(|_, range| range.from <= ancestor);
         for range in self.ranges.values_mut() {
             range.until = range.until.min(ancestor);
         }
-        let ranges = &self.ranges;
-        self.contents
-            .retain(|number, _| ranges.contains_key(number));
+        // The head stands, but it had moved on to a block that does not when the reading was over.
+        let over = |r: &&mut Reading| r.head <= ancestor && r.range.from > ancestor;
+        for reading in self.readings.iter_mut().filter(over) {
+            reading.range.from = NEVER;
+        }
+        let (ranges, readings) = (&self.ranges, &self.readings);
+        self.contents.retain(|number, _| {
+            ranges.contains_key(number) || readings.iter().any(|r| r.number == *number)
+        });
     }
 
     /// Every version's content, for the rows.
-    pub(super) fn contents(&self) -> &BTreeMap<u64, Schedule> {
+    pub(super) fn contents(&self) -> &BTreeMap<u64, Arc<Schedule>> {
         &self.contents
     }
 
     /// Puts the content of a version back that was saved.
     pub(super) fn restore(&mut self, number: u64, schedule: Schedule) {
-        if self.ranges.contains_key(&number) && schedule.version.is_some() {
-            self.contents.insert(number, schedule);
+        let read =
+            self.ranges.contains_key(&number) || self.readings.iter().any(|r| r.number == number);
+        if read && schedule.version.is_some() {
+            self.contents.insert(number, Arc::new(schedule));
         }
     }
 
@@ -213,11 +322,23 @@ impl Versions {
         let contents = &self.contents;
         self.ranges
             .retain(|number, _| contents.contains_key(number));
+        self.readings
+            .retain(|reading| contents.contains_key(&reading.number));
+    }
+}
+
+// === impl Range ===
+
+impl Range {
+    /// Takes in another reading of the same version.
+    fn widen(&mut self, other: Range) {
+        self.from = self.from.min(other.from);
+        self.until = self.until.max(other.until);
     }
 }
 
 /// The owner of `slot`, when all of `rulers` name the same one.
-pub(super) fn owner(rulers: &[&Schedule], slot: u64) -> Option<String> {
+pub(super) fn owner(rulers: &[Arc<Schedule>], slot: u64) -> Option<String> {
     let first = rulers.first()?.producer_of(slot)?;
     rulers
         .iter()
@@ -226,7 +347,7 @@ pub(super) fn owner(rulers: &[&Schedule], slot: u64) -> Option<String> {
 }
 
 /// The effective key of `name`, when all of `rulers` name the same one.
-pub(super) fn key_of(rulers: &[&Schedule], name: &str) -> Option<PublicKey> {
+pub(super) fn key_of(rulers: &[Arc<Schedule>], name: &str) -> Option<PublicKey> {
     let first = key_in(rulers.first()?, name)?;
     rulers
         .iter()

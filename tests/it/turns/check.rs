@@ -6,6 +6,7 @@ use slotkeeper::devnet::antelope::Finality;
 use slotkeeper::devnet::chain::SlotRecord;
 use slotkeeper::keys::PublicKey;
 
+use super::plan::Read;
 use super::world::{ALICE, World};
 
 /// What the comparison was about.
@@ -67,6 +68,17 @@ pub(super) fn compare(world: &World) -> Found {
         before.insert(slot.slot, next);
     }
 
+    let blocks = || {
+        truth
+            .slots
+            .iter()
+            .filter_map(|s| s.block.as_ref().map(|(num, id, _)| (s.slot, *num, id)))
+    };
+    let standing = Standing {
+        ids: blocks().map(|(_, num, id)| (num, id.as_str())).collect(),
+        by_slot: blocks().map(|(slot, num, _)| (slot, num)).collect(),
+    };
+
     let mut found = Found {
         ticks: world.done.ticks,
         blind: world.done.blind,
@@ -90,7 +102,7 @@ pub(super) fn compare(world: &World) -> Found {
         }
         *counts.missed.entry(key).or_default() += 1;
         let told = world.kept.misses.get(&slot.slot);
-        let open = knowable(world, slot, before[&slot.slot]);
+        let open = knowable(world, slot, before[&slot.slot], &standing);
         match told {
             Some((owner, Some(charged))) => {
                 assert_eq!(
@@ -183,33 +195,56 @@ fn judged_to(world: &World) -> u64 {
     (world.head_slot - 5) / turn * turn - 1
 }
 
+/// The blocks that stand in the end.
+struct Standing<'t> {
+    ids: BTreeMap<u64, &'t str>,
+    by_slot: BTreeMap<u64, u64>,
+}
+
 /// Whether the agreed views that were kept tell owner and key of a missed slot before block `next`.
-fn knowable(world: &World, slot: &SlotRecord, next: Option<u64>) -> bool {
+fn knowable(world: &World, slot: &SlotRecord, next: Option<u64>, standing: &Standing<'_>) -> bool {
     let next = next.expect("a block after a judged slot");
-    let owned = world
+    let mut owned = world
         .kept
         .read
         .iter()
-        .filter(|s| s.producer_of(slot.slot) == Some(slot.scheduled.as_str()));
+        .filter(|r| r.schedule.producer_of(slot.slot) == Some(slot.scheduled.as_str()));
     let Some(version) = slot.schedule_version else {
-        return owned.into_iter().any(|s| {
+        return owned.any(|Read { schedule: s, .. }| {
             let shuffled = s.until.saturating_sub(s.order.len() as u64);
             shuffled.min(s.read_at) < next && next <= s.until
         });
     };
-    let read: Vec<_> = owned
-        .filter_map(|s| {
-            s.version
-                .as_ref()
-                .filter(|v| v.number == version)
-                .map(|v| (s, v))
+    let numbered = |read: &&Read| {
+        let of = read.schedule.version.as_ref();
+        of.is_some_and(|of| of.number == version)
+    };
+    if by_header(world) {
+        return owned.any(|read| numbered(&read));
+    }
+    // Headers name no version, which comes into force with a turn: it takes a reading at or before the last block up to the
+    // turn's end, and one at or after the first from its beginning on; both on the fork that stands.
+    let turn = world.plan.turn();
+    let begin = slot.slot / turn * turn;
+    let mut before = standing.by_slot.range(..begin + turn);
+    let mut after = standing.by_slot.range(begin..);
+    let (Some((_, last)), Some((_, first))) = (before.next_back(), after.next()) else {
+        return false;
+    };
+    let read: Vec<&Read> = owned
+        .filter(numbered)
+        .filter(|read| {
+            read.heads
+                .iter()
+                .all(|(num, id)| standing.ids.get(num).copied() == id.as_deref())
         })
         .collect();
-    if by_header(world) {
-        return !read.is_empty();
-    }
-    // Headers name no version: it takes a reading on either side.
-    read.iter().any(|(_, v)| v.read_by < next) && read.iter().any(|(s, _)| s.read_at + 1 >= next)
+    read.iter().any(|r| {
+        r.schedule
+            .version
+            .as_ref()
+            .is_some_and(|v| v.read_by <= *last)
+    }) && read.iter().any(|r| r.schedule.read_at >= *first)
 }
 
 /// Whether headers name the version of their schedule.

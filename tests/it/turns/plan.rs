@@ -63,7 +63,15 @@ pub(super) struct Kept {
     /// The misses told, by slot.
     pub(super) misses: BTreeMap<u64, (String, Option<PublicKey>)>,
     /// Schedules that agreed views named.
-    pub(super) read: Vec<Schedule>,
+    pub(super) read: Vec<Read>,
+}
+
+/// A schedule that was read.
+#[derive(Debug, Clone)]
+pub(super) struct Read {
+    pub(super) schedule: Schedule,
+    /// Where schedules are numbered: number and id of the blocks between which it was read.
+    pub(super) heads: Vec<(u64, Option<String>)>,
 }
 
 /// Counts of what was done to the exporter.

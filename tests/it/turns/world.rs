@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use slotkeeper::chain::{self, Chain, ChainSpec, Memory, Protocol};
+use slotkeeper::chain::{self, Chain, ChainSpec, Memory, Protocol, Schedule};
 use slotkeeper::clock::Millis;
 use slotkeeper::devnet::antelope::{AntelopeConfig, HandoverFork};
 use slotkeeper::devnet::chain::{SlotRecord, ViewSpec, node_key};
@@ -15,7 +15,7 @@ use slotkeeper::rpc::agree::{Rules, agree};
 use slotkeeper::rpc::{EndpointError, EndpointReport, RpcOutcome};
 use slotkeeper::watch::{Ledger, LedgerRules};
 
-use super::plan::{Dice, Done, Kept, Plan};
+use super::plan::{Dice, Done, Kept, Plan, Read};
 
 pub(super) const ALICE: &str = "alice";
 const NODES: [&str; 2] = ["A", "B"];
@@ -391,16 +391,37 @@ impl World {
         }
         if let Some(undone) = applied.reorg {
             let ancestor = before.saturating_sub(undone);
-            self.kept.read.retain(|s| {
+            self.kept.read.retain(|Read { schedule: s, .. }| {
                 let shuffled = s.until.saturating_sub(s.order.len() as u64);
                 s.read_at <= ancestor || (s.version.is_none() && shuffled <= ancestor)
             });
         }
-        self.kept.read.extend(view.schedules);
+        for schedule in view.schedules {
+            let read = self.read(schedule);
+            self.kept.read.push(read);
+        }
         for miss in applied.misses {
             self.kept
                 .misses
                 .insert(miss.slot, (miss.producer, miss.key));
+        }
+    }
+
+    /// A reading, with what it takes to tell later whether its fork still stands.
+    fn read(&self, schedule: Schedule) -> Read {
+        let heads = schedule.version.as_ref().map(|version| {
+            let id = |wanted: u64| {
+                let slots = self.devnet.newest_slots(64);
+                let blocks = slots.filter_map(|s| s.block.as_ref());
+                let mut found = blocks.filter(|(num, ..)| *num == wanted);
+                found.next().map(|(_, id, _)| id.clone())
+            };
+            let heads = [schedule.read_at, version.read_by];
+            heads.map(|num| (num, id(num))).to_vec()
+        });
+        Read {
+            schedule,
+            heads: heads.unwrap_or_default(),
         }
     }
 
