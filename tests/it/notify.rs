@@ -443,6 +443,9 @@ async fn a_switch_is_told_once_also_across_a_restart() {
     })
     .await;
     assert_eq!(rig.registered(), rig.key("B"));
+    let first = slack.json().remove(0);
+    let said = text(&first["attachments"][0]["text"]);
+    assert!(said.contains(&rig.key("B")), "to which key: {said}");
 
     rig.restart_app().await;
     rig.until_status("it looks at the chain", |s| {

@@ -244,7 +244,7 @@ impl Driver {
         };
         let to = self.shared.show(&after.chain, &after.sealed.change.to);
         if let (None, Some(at)) = (before.sent_at, after.sent_at) {
-            push(at, "sent", "an endpoint took the transaction".into());
+            push(at, "sent", format!("an endpoint took the switch to {to}"));
         }
         if let (None, Some(at)) = (before.included_at, after.included_at) {
             let block = after.block.map_or(String::new(), |b| format!(" {b}"));

@@ -35,20 +35,23 @@ fn body(message: &Message, who: &Who) -> Value {
         (_, Severity::Warning) => "warning",
         (_, Severity::Info) => "#439FE0",
     };
-    json!({
+    let mut body = json!({
         // Shown by clients and notifications that show no attachment.
         "text": escape(&title),
         "attachments": [{
             "color": color,
             "fallback": escape(&title),
-            // A link needs a title to hang on.
-            "title": who.page.as_ref().map(|_| "status page"),
-            "title_link": who.page,
             "text": escape(&message.body()),
             "footer": format!("{} · {}", message.severity.as_str(), message.act.as_str()),
             "ts": message.at / 1000,
         }],
-    })
+    });
+    if let Some(page) = &who.page {
+        // A link needs a title to hang on.
+        body["attachments"][0]["title"] = json!("status page");
+        body["attachments"][0]["title_link"] = json!(page);
+    }
+    body
 }
 
 /// The three characters that mean something to Slack: without this, a name could mention a whole channel.
