@@ -2,6 +2,7 @@
 //! asks the YAML reader itself which keys it knows and compares.
 
 mod notify;
+mod reference;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use crate::chain::{Method, Protocol};
 use super::defaults;
 use super::model::{GuardMode, WhenExhausted};
 use super::raw::Reenable;
+pub use reference::reference;
 use shapes::{file, flag, list, number, object, span, text, words};
 
 /// The schema (JSON Schema 2020-12).
