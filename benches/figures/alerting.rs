@@ -16,10 +16,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use slotkeeper::clock::{Stopwatch, now_ms};
 use slotkeeper::demo::monitoring::{Monitored, Monitoring, Profile};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Effort;
+use super::http;
 use super::report::{Figure, Samples};
 
 /// Between two changes: no divisor of a second, so that they fall anywhere in it.
@@ -293,25 +294,9 @@ async fn listen(board: Board, answer: Answer) -> anyhow::Result<SocketAddr> {
 
 /// One request, one answer, and the connection is closed.
 async fn serve(mut stream: TcpStream, board: &Board, answer: Answer) -> anyhow::Result<()> {
-    let mut request = Vec::new();
-    let start = loop {
-        if stream.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-        if let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
-        }
+    let Some((request, start)) = http::request(&mut stream).await? else {
+        return Ok(());
     };
-    let head = String::from_utf8_lossy(&request[..start]).to_lowercase();
-    let length: usize = head
-        .lines()
-        .find_map(|l| l.strip_prefix("content-length:")?.trim().parse().ok())
-        .unwrap_or(0);
-    while request.len() < start + length {
-        if stream.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-    }
     let body = answer(&mut lock(board), &request[start..]);
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

@@ -1,5 +1,5 @@
 //! A client that costs next to nothing, so that what is measured is the server: one kept connection, one request at a
-//! time, the answer's body only counted.
+//! time, the answer's body only counted. And how listeners that play another server read a request.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -131,4 +131,30 @@ impl Async {
         }
         answer(watch.elapsed(), known)
     }
+}
+
+/// One request as it came, and where its body begins; `None` when the other side left before its end.
+pub(crate) async fn request(
+    stream: &mut tokio::net::TcpStream,
+) -> std::io::Result<Option<(Vec<u8>, usize)>> {
+    let mut request = Vec::new();
+    let start = loop {
+        if stream.read_buf(&mut request).await? == 0 {
+            return Ok(None);
+        }
+        if let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let head = String::from_utf8_lossy(&request[..start]).to_lowercase();
+    let length: usize = head
+        .lines()
+        .find_map(|l| l.strip_prefix("content-length:")?.trim().parse().ok())
+        .unwrap_or(0);
+    while request.len() < start + length {
+        if stream.read_buf(&mut request).await? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some((request, start)))
 }

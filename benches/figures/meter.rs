@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+
+use super::http;
 
 /// What went over the wire to one endpoint.
 #[derive(Debug, Default)]
@@ -45,25 +47,9 @@ pub(crate) fn before(
 
 /// One request there, its answer back. The endpoint closes after each reply.
 async fn pass(mut client: TcpStream, upstream: SocketAddr, meter: &Meter) -> anyhow::Result<()> {
-    let mut request = Vec::new();
-    let start = loop {
-        if client.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-        if let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
-        }
+    let Some((request, start)) = http::request(&mut client).await? else {
+        return Ok(());
     };
-    let head = String::from_utf8_lossy(&request[..start]).to_lowercase();
-    let length: usize = head
-        .lines()
-        .find_map(|l| l.strip_prefix("content-length:")?.trim().parse().ok())
-        .unwrap_or(0);
-    while request.len() < start + length {
-        if client.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-    }
     meter.count(&request[start..])?;
     let mut node = TcpStream::connect(upstream).await?;
     node.write_all(&request).await?;

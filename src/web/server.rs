@@ -22,6 +22,10 @@ use super::reply::{Body, Reply};
 use super::security::{Loaded, Security};
 use crate::metrics::Task;
 
+/// A refused body up to this size is read for this long, so that its sender sees the answer.
+const LINGER_BYTES: u64 = 8 * 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Limits of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -101,7 +105,11 @@ impl BodyError {
 /// Takes the whole body, within `limit` bytes and `time`.
 pub async fn read_body(body: Incoming, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
     // A body that announces its size is refused before it is read.
-    if body.size_hint().lower() > limit as u64 {
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        if announced <= LINGER_BYTES {
+            throw_away(body, time.min(LINGER)).await;
+        }
         return Err(BodyError::TooLarge);
     }
     match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
@@ -110,6 +118,13 @@ pub async fn read_body(body: Incoming, limit: usize, time: Duration) -> Result<B
         Ok(Err(e)) if e.downcast_ref::<LengthLimitError>().is_some() => Err(BodyError::TooLarge),
         Ok(Err(_)) => Err(BodyError::Broken),
     }
+}
+
+/// Reads a body that nobody wants. Closing a connection on unread bytes resets it, and its sender might never see the answer.
+async fn throw_away(mut body: Incoming, time: Duration) {
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever does not send it gets the answer all the same.
+    let _ = tokio::time::timeout(time, all).await;
 }
 
 /// Serves until `shutdown` says true, then lets requests under way finish.
