@@ -351,18 +351,20 @@ impl Desk {
                         .insert(message.id.clone(), Told { episode, at: now });
                 }
             }
-            Act::Remind => {
-                if let Some(told) = self.kept.told.get_mut(&message.id) {
-                    told.at = now;
-                }
-            }
-            Act::Resolve => {
-                self.kept.told.remove(&message.id);
-            }
+            Act::Remind | Act::Resolve => self.over(message, now),
             Act::Notice => {
                 self.kept.queue.pop_front();
             }
             Act::Summary | Act::Test => {}
+        }
+    }
+
+    /// A reminder or an end is over, whether it was taken or refused for good: neither is tried again.
+    fn over(&mut self, message: &Message, now: Millis) {
+        if message.act == Act::Resolve {
+            self.kept.told.remove(&message.id);
+        } else if let Some(told) = self.kept.told.get_mut(&message.id) {
+            told.at = now;
         }
     }
 
@@ -372,14 +374,7 @@ impl Desk {
             Act::Trigger => {
                 self.refused.insert(message.id.clone(), again);
             }
-            Act::Remind => {
-                if let Some(told) = self.kept.told.get_mut(&message.id) {
-                    told.at = now;
-                }
-            }
-            Act::Resolve => {
-                self.kept.told.remove(&message.id);
-            }
+            Act::Remind | Act::Resolve => self.over(message, now),
             Act::Notice => {
                 if let Some(notice) = self.kept.queue.pop_front() {
                     self.leave_out(notice.summary, notice.severity);

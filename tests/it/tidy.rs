@@ -233,6 +233,24 @@ fn tidy_only_the_actuator_and_the_offline_tool_broadcast() {
     );
 }
 
+/// How many files lie in a room, and the lines there that hold one of `words`.
+fn lines_with(words: &[&str], room: impl Fn(&str) -> bool) -> (usize, Vec<String>) {
+    let mut checked = 0;
+    let mut found = Vec::new();
+    for source in product() {
+        if !room(&source.path) {
+            continue;
+        }
+        checked += 1;
+        for (n, line) in source.code.iter().enumerate() {
+            for word in words.iter().filter(|word| line.contains(**word)) {
+                found.push(format!("{}:{}: {word}", source.path, n + 1));
+            }
+        }
+    }
+    (checked, found)
+}
+
 #[test]
 fn tidy_escalation_has_no_way_to_a_switch() {
     let doors = [
@@ -246,19 +264,7 @@ fn tidy_escalation_has_no_way_to_a_switch() {
         "operate(",
         "rpc::",
     ];
-    let mut checked = 0;
-    let mut found = Vec::new();
-    for source in product() {
-        if !source.path.starts_with("src/notify/") {
-            continue;
-        }
-        checked += 1;
-        for (n, line) in source.code.iter().enumerate() {
-            for door in doors.iter().filter(|d| line.contains(**d)) {
-                found.push(format!("{}:{}: {door}", source.path, n + 1));
-            }
-        }
-    }
+    let (checked, found) = lines_with(&doors, |path| path.starts_with("src/notify/"));
     assert!(checked > 8, "the room has moved");
     assert!(
         found.is_empty(),
@@ -269,39 +275,30 @@ fn tidy_escalation_has_no_way_to_a_switch() {
 
 #[test]
 fn tidy_decisions_bytes_and_ledger_are_pure() {
-    let mut checked = 0;
-    let mut found = Vec::new();
-    for source in product() {
-        let pure = source.path.starts_with("src/chain/")
-            || source.path.starts_with("src/rpc/agree")
-            || source.path.starts_with("src/watch/ledger")
-            || source.path.starts_with("src/actuator/decide")
-            || source.path.starts_with("src/actuator/interlocks");
-        if !pure {
-            continue;
-        }
-        checked += 1;
-        for (n, line) in source.code.iter().enumerate() {
-            for word in [
-                "now_ms",
-                "Stopwatch",
-                "tokio::",
-                "std::fs",
-                "std::net",
-                "std::env",
-                "std::thread",
-                "getrandom",
-                "reqwest",
-                "rusqlite",
-                "async fn",
-                ".await",
-            ] {
-                if line.contains(word) {
-                    found.push(format!("{}:{}: {word}", source.path, n + 1));
-                }
-            }
-        }
-    }
+    let impure = [
+        "now_ms",
+        "Stopwatch",
+        "tokio::",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "getrandom",
+        "reqwest",
+        "rusqlite",
+        "async fn",
+        ".await",
+    ];
+    let pure = [
+        "src/chain/",
+        "src/rpc/agree",
+        "src/watch/ledger",
+        "src/actuator/decide",
+        "src/actuator/interlocks",
+    ];
+    let (checked, found) = lines_with(&impure, |path| {
+        pure.iter().any(|room| path.starts_with(room))
+    });
     assert!(checked > 5, "the pure rooms have moved");
     assert!(
         found.is_empty(),

@@ -149,6 +149,11 @@ impl Versions {
             }
         }
         self.readings = waiting;
+        self.drop_unread();
+    }
+
+    /// Forgets what versions say of which no reading is left.
+    fn drop_unread(&mut self) {
         let (ranges, readings) = (&self.ranges, &self.readings);
         self.contents.retain(|number, _| {
             ranges.contains_key(number) || readings.iter().any(|r| r.number == *number)
@@ -297,10 +302,7 @@ impl Versions {
         for reading in self.readings.iter_mut().filter(over) {
             reading.range.from = NEVER;
         }
-        let (ranges, readings) = (&self.ranges, &self.readings);
-        self.contents.retain(|number, _| {
-            ranges.contains_key(number) || readings.iter().any(|r| r.number == *number)
-        });
+        self.drop_unread();
     }
 
     /// Every version's content, for the rows.
@@ -310,9 +312,7 @@ impl Versions {
 
     /// Puts the content of a version back that was saved.
     pub(super) fn restore(&mut self, number: u64, schedule: Schedule) {
-        let read =
-            self.ranges.contains_key(&number) || self.readings.iter().any(|r| r.number == number);
-        if read && schedule.version.is_some() {
+        if self.reach(number).is_some() && schedule.version.is_some() {
             self.contents.insert(number, Arc::new(schedule));
         }
     }
