@@ -11,7 +11,7 @@
 //! | `profiles` | the fast and the relaxed pace, and the pair |
 //! | `mutants` | every check notices what it is for |
 
-mod bundle;
+pub(crate) mod bundle;
 mod known;
 mod mutants;
 mod people;
