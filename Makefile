@@ -28,7 +28,7 @@ test: setup ## every test (TESTS=name picks some)
 	@scripts/nodeos.sh verdict
 
 # Not part of `make test`, which plays four of the rows.
-soak: setup ## every row of docs/incident-matrix.md, on the whole stack, and its figures (about half an hour; ROWS=word picks some)
+soak: setup ## every row of docs/incident-matrix.md, on the whole stack, and its figures (about twenty minutes; ROWS=word picks some)
 	SLOTKEEPER_SOAK=1 ROWS="$(ROWS)" $(CARGO) test --locked --test it incidents::each -- --nocapture
 
 test-rules: setup ## the alert rules, runbooks, scrape config and routing only

@@ -52,7 +52,7 @@ fn page(kept: &Kept) -> String {
          Each row is played: the whole stack is booted (a simulated chain, slotkeeper as a process, real Prometheus and \
          Alertmanager\nwith the files of `deploy/`) until it is healthy and quiet, then one thing is broken. Everybody named \
          here must hear of it in\ntime, and nobody before. Production must stay where it is, save where a row says otherwise, and \
-         what is mended is told to be\nover. `make test` plays four rows; `make soak` plays all, in about half an hour, and \
+         what is mended is told to be\nover. `make test` plays four rows; `make soak` plays all, in about twenty minutes, and \
          writes the measured seconds into this page.\n\n\
          - **by Alertmanager**: Prometheus → Alertmanager → people, with the fast profile of \
          [deploy/README.md](../deploy/README.md). What\n  is told is the name of an alert, with its page in the \
