@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what the tests and the demos run beside Rust: prometheus, promtool, alertmanager, amtool, openssl, sqlite3, curl,
-# and a real Antelope node in target/ (scripts/nodeos.sh). Does nothing when all are there. Never leaves a service running: the tests and the demo start their own, on free ports.
+# chromium (headless, for the pages), and a real Antelope node in target/ (scripts/nodeos.sh). Does nothing when all are there. Never leaves a service running: the tests and the demo start their own, on free ports.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ want() { # want PACKAGE PROGRAM: the package unless the program is there
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 tell_what_is_left() {
   local program
-  for program in prometheus promtool amtool openssl sqlite3 curl cc; do
+  for program in prometheus promtool amtool openssl sqlite3 curl chromium cc; do
     have "$program" || echo "setup: $program is still missing; what needs it will say so. Put it on the PATH by hand" >&2
   done
 }
@@ -25,6 +25,7 @@ want prometheus-alertmanager amtool
 want openssl openssl
 want sqlite3 sqlite3
 want curl curl
+want chromium chromium
 have cc || packages+=(gcc libc6-dev) # SQLite and the TLS library are compiled from C
 
 if [ "${#packages[@]}" -eq 0 ]; then
@@ -39,7 +40,7 @@ give_up() {
     echo "setup: missing here: ${packages[*]}"
     echo "setup: install them and run this again. On Debian or Ubuntu:"
     echo "setup:     sudo apt-get update && sudo apt-get install --no-install-recommends ${packages[*]}"
-    echo "setup: elsewhere put prometheus, promtool, alertmanager, amtool, openssl, sqlite3, curl and a C compiler on the PATH."
+    echo "setup: elsewhere put prometheus, promtool, alertmanager, amtool, openssl, sqlite3, curl, chromium and a C compiler on the PATH."
   } >&2
   exit 1
 }

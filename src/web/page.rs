@@ -97,7 +97,7 @@ pub(super) fn query(text: &str) -> String {
 
 fn head(title: &str) -> String {
     format!(
-        "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+        "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><link rel=icon href=\"data:,\"><title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
     )
 }
 
@@ -365,8 +365,9 @@ fn producer_forms(out: &mut String, controls: &Controls<'_>, chain: &str, name: 
         "<input type=text name=until placeholder=\"until: 30m or a time; empty ends it\"> ",
     );
     standing("rehearse", "Rehearse", "");
-    let mut target =
-        String::from("to <select name=to><option value=\"\">the next ready key</option>");
+    let mut target = String::from(
+        "to <select name=to aria-label=target><option value=\"\">the next ready key</option>",
+    );
     for key in list(p, "keys") {
         let text = esc(&text(key, "signing_key"));
         let _ = write!(target, "<option value=\"{text}\">{text}</option>");

@@ -3,6 +3,7 @@
 
 mod actuator;
 mod bad_input;
+mod browser;
 mod canned;
 mod captures;
 mod captures_antelope;

@@ -2,7 +2,7 @@
 
 mod auth;
 mod control;
-mod harness;
+pub(crate) mod harness;
 mod memory;
 mod public;
 mod server;

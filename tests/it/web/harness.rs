@@ -25,13 +25,13 @@ use crate::fixtures;
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Remembers what it was told.
-pub(super) struct FakeDesk {
-    pub(super) submitted: Mutex<Vec<Incoming>>,
-    pub(super) commands: Mutex<Vec<OperatorCommand>>,
-    pub(super) armed: Mutex<Vec<bool>>,
-    pub(super) broken: AtomicBool,
-    pub(super) events: broadcast::Sender<EventRecord>,
-    pub(super) state: watch::Sender<Arc<ActuatorSnapshot>>,
+pub(crate) struct FakeDesk {
+    pub(crate) submitted: Mutex<Vec<Incoming>>,
+    pub(crate) commands: Mutex<Vec<OperatorCommand>>,
+    pub(crate) armed: Mutex<Vec<bool>>,
+    pub(crate) broken: AtomicBool,
+    pub(crate) events: broadcast::Sender<EventRecord>,
+    pub(crate) state: watch::Sender<Arc<ActuatorSnapshot>>,
 }
 
 impl FakeDesk {
@@ -147,28 +147,28 @@ impl Desk for FakeDesk {
 }
 
 /// Listeners under test.
-pub(super) struct House {
-    pub(super) listeners: Option<Listeners>,
-    pub(super) desk: Arc<FakeDesk>,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) heartbeats: Arc<Heartbeats>,
-    pub(super) snapshot: watch::Sender<Arc<Snapshot>>,
-    pub(super) stop: watch::Sender<bool>,
+pub(crate) struct House {
+    pub(crate) listeners: Option<Listeners>,
+    pub(crate) desk: Arc<FakeDesk>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) heartbeats: Arc<Heartbeats>,
+    pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
+    pub(crate) stop: watch::Sender<bool>,
 }
 
 /// A snapshot that was taken just now.
-pub(super) fn current_snapshot() -> Snapshot {
+pub(crate) fn current_snapshot() -> Snapshot {
     let mut snapshot = fixtures::snapshot();
     snapshot.tick_at = clock::now_ms();
     snapshot
 }
 
 impl House {
-    pub(super) async fn up(config: Config) -> Self {
+    pub(crate) async fn up(config: Config) -> Self {
         Self::try_up(config, Limits::default()).await.unwrap()
     }
 
-    pub(super) async fn try_up(config: Config, limits: Limits) -> Result<Self, StartError> {
+    pub(crate) async fn try_up(config: Config, limits: Limits) -> Result<Self, StartError> {
         let desk = Arc::new(FakeDesk::new());
         let (stop, shutdown) = watch::channel(false);
         let (snapshot, snapshots) = watch::channel(Arc::new(current_snapshot()));
@@ -211,20 +211,20 @@ impl House {
         })
     }
 
-    pub(super) async fn web(&self, request: &str) -> Answer {
+    pub(crate) async fn web(&self, request: &str) -> Answer {
         ask(self.listeners.as_ref().unwrap().web, request.as_bytes()).await
     }
 
-    pub(super) async fn control(&self, request: &str) -> Answer {
+    pub(crate) async fn control(&self, request: &str) -> Answer {
         ask(self.listeners.as_ref().unwrap().control, request.as_bytes()).await
     }
 
     /// A task of the house, for stalling.
-    pub(super) fn task(&self, name: &str, stall_after: Duration) -> Task {
+    pub(crate) fn task(&self, name: &str, stall_after: Duration) -> Task {
         self.metrics.tasks.register(name, stall_after)
     }
 
-    pub(super) async fn down(mut self) {
+    pub(crate) async fn down(mut self) {
         self.stop.send_replace(true);
         self.listeners.take().unwrap().stopped().await;
     }
@@ -232,22 +232,22 @@ impl House {
 
 /// An answer as it came over the wire.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (n, value) = line.split_once(':')?;
             n.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -256,13 +256,13 @@ impl Answer {
 }
 
 /// One request on its own connection.
-pub(super) async fn ask(addr: std::net::SocketAddr, request: &[u8]) -> Answer {
+pub(crate) async fn ask(addr: std::net::SocketAddr, request: &[u8]) -> Answer {
     let stream = TcpStream::connect(addr).await.unwrap();
     speak(stream, request).await
 }
 
 /// Sends a request and reads the answer to its end.
-pub(super) async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     request: &[u8],
 ) -> Answer {
@@ -299,11 +299,11 @@ fn parse(raw: &[u8]) -> Answer {
 }
 
 /// A request line and headers that close the connection afterwards.
-pub(super) fn get(path: &str, headers: &str) -> String {
+pub(crate) fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}\r\n")
 }
 
-pub(super) fn post(path: &str, headers: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, headers: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
@@ -311,7 +311,7 @@ pub(super) fn post(path: &str, headers: &str, body: &str) -> String {
 }
 
 /// Waits for something to become true.
-pub(super) async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
     let started = clock::Stopwatch::start();
     while !met().await {
         assert!(
@@ -323,7 +323,7 @@ pub(super) async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
 }
 
 /// A webhook payload from tests/data/webhooks.
-pub(super) fn payload(name: &str) -> String {
+pub(crate) fn payload(name: &str) -> String {
     let path = format!(
         "{}/tests/data/webhooks/{name}.json",
         env!("CARGO_MANIFEST_DIR")
