@@ -12,7 +12,7 @@
 //! | `dashboards` | Grafana: the dashboards and what provisions them |
 //! | `mutants` | every check notices what it is for |
 
-mod bundle;
+pub(crate) mod bundle;
 mod dashboards;
 mod known;
 mod mutants;

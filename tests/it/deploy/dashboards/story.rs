@@ -174,6 +174,8 @@ async fn watched() -> (Rig, Stub, Monitoring) {
         prometheus_port: pair.0,
         alertmanager_port: pair.1,
         profile: Profile::Fast,
+        also_scraped: Vec::new(),
+        alertmanager_at: None,
         others: Vec::new(),
         people: None,
     })
