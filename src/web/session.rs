@@ -28,6 +28,8 @@ pub struct Session {
 
 #[derive(Debug)]
 struct Open {
+    /// Counts up with each login.
+    nth: u64,
     csrf: String,
     since: Stopwatch,
     /// The ways in when it was opened.
@@ -86,13 +88,15 @@ impl Sessions {
         if open.len() >= AT_MOST {
             let oldest = open
                 .iter()
-                .max_by_key(|(_, o)| o.since.elapsed())
+                .min_by_key(|(_, o)| o.nth)
                 .map(|(id, _)| id.clone());
             oldest.and_then(|id| open.remove(&id));
         }
+        let newest = open.values().map(|o| o.nth).max();
         open.insert(
             session.id.clone(),
             Open {
+                nth: newest.map_or(0, |n| n.saturating_add(1)),
                 csrf: session.csrf.clone(),
                 since: Stopwatch::start(),
                 stamp,

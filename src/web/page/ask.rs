@@ -122,7 +122,7 @@ fn order(verb: &str, global: bool) -> Option<Order> {
             "Switch over",
             "Yes, switch over",
             "A planned move. slotkeeper looks at the chain afresh, asks every interlock that binds a person, and registers another key by one transaction. From then on the chain refuses blocks of the old key, and the node with the new one produces.",
-            true,
+            false,
         ),
         ("failover", false) => (
             "Fail over",

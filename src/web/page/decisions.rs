@@ -108,14 +108,14 @@ pub(super) fn one(out: &mut String, d: &DecisionRecord) {
         out.push_str("<p class=dim>No interlock was asked.</p>");
         return;
     }
-    out.push_str("<table><caption class=hidden>What each interlock said</caption><thead><tr><th scope=col>Interlock<th scope=col>Says<th scope=col>Because</tr></thead><tbody>");
+    out.push_str("<table class=why><caption class=hidden>What each interlock said</caption><thead><tr><th scope=col>Reason not to act<th scope=col>Holds<th scope=col>Because</tr></thead><tbody>");
     // What stands in the way first.
     let (passing, against): (Vec<_>, Vec<_>) =
         d.interlocks.iter().partition(|i| i.verdict == Check::Pass);
     for i in against.into_iter().chain(passing) {
         let (level, says) = match i.verdict {
-            Check::Pass => (Level::Ok, "go"),
-            Check::Deny => (Level::Bad, "no"),
+            Check::Pass => (Level::Ok, "no"),
+            Check::Deny => (Level::Bad, "yes"),
             Check::Unknown => (Level::Note, "cannot tell"),
         };
         let _ = write!(

@@ -43,9 +43,11 @@ pub(super) fn open(title: &str, heading: &str, standing: &str, refresh: bool) ->
 
 /// Everything after it.
 pub(super) fn close(out: &mut String, footer: &str, script: bool) {
-    out.push_str("<footer>");
-    out.push_str(footer);
-    out.push_str("</footer>");
+    if !footer.is_empty() {
+        out.push_str("<footer>");
+        out.push_str(footer);
+        out.push_str("</footer>");
+    }
     if script {
         out.push_str("<script>");
         out.push_str(SCRIPT);

@@ -59,6 +59,15 @@ fn standing(p: &Value) -> (Level, String) {
     }
 }
 
+/// When its next slot is, or why nobody can say.
+fn next_slot(p: &Value, look: &Look<'_>) -> String {
+    match moment(p, "next_slot") {
+        None if yes(p, "scheduled") => "<span class=dim>in a coming round</span>".to_owned(),
+        None => "<span class=dim>not scheduled</span>".to_owned(),
+        at => relative(at, look.now),
+    }
+}
+
 /// Armed and able, or what is in the way.
 fn readiness(p: &Value) -> (Level, &'static str) {
     match (yes(p, "armed"), yes(p, "able")) {
@@ -71,7 +80,7 @@ fn readiness(p: &Value) -> (Level, &'static str) {
 }
 
 fn table(out: &mut String, all: &[Value], look: &Look<'_>) {
-    out.push_str("<div class=wide role=region aria-label=\"Table of producers\" tabindex=0><table><thead><tr><th scope=col>Producer<th scope=col>State<th scope=col>Key in force<th scope=col>Standbys<th scope=col>Recent slots<th scope=col>Next slot<th scope=col>Would act</tr></thead><tbody>");
+    out.push_str("<div class=wide role=region aria-label=\"Table of producers\" tabindex=0><table><thead><tr><th scope=col>Producer<th scope=col>State<th scope=col>Key in force<th scope=col>Standbys<th scope=col>Recent slots<th scope=col>Next slot<th scope=col>Would it act</tr></thead><tbody>");
     let mut order: Vec<&Value> = all.iter().collect();
     order.sort_by_key(|p| std::cmp::Reverse((standing(p).0, readiness(p).0)));
     for p in order {
@@ -100,7 +109,7 @@ fn table(out: &mut String, all: &[Value], look: &Look<'_>) {
                 format!("{ready} of {of} ready")
             },
             strip(&text(p, "recent_slots")),
-            relative(moment(p, "next_slot"), look.now),
+            next_slot(p, look),
             badge(able_level, able),
         );
     }
@@ -135,9 +144,9 @@ fn card(out: &mut String, p: &Value, look: &Look<'_>) {
     let (slots, produced) = (recent.chars().count(), recent.matches('p').count());
     let _ = write!(
         out,
-        "<div class=facts><p class=slots><span class=label>Last {slots} slots: {produced} produced</span>{}<span class=legend>oldest left, newest right · full bar: produced · low bar: missed</span></p><dl><div><dt>Next slot<dd class=big>{}</div><div><dt>Last block<dd>{}{}</div><div><dt>Missed<dd>{} <span class=dim>({} in a row)</span></div><div><dt>Would act<dd>{}</div></dl></div>",
+        "<div class=facts><p class=slots><span class=label>Last {slots} slots: {produced} produced</span>{}<span class=legend>oldest left, newest right · full bar: produced · low bar: missed</span></p><dl><div><dt>Next slot<dd class=big>{}</div><div><dt>Last block<dd>{}{}</div><div><dt>Missed<dd>{} <span class=dim>({} in a row)</span></div><div><dt>Would it act<dd>{}</div></dl></div>",
         strip(&recent),
-        relative(moment(p, "next_slot"), look.now),
+        next_slot(p, look),
         shown(p, "last_block"),
         moment(p, "last_block_time").map_or_else(String::new, |at| format!(
             " <span class=dim>{}</span>",
@@ -268,7 +277,7 @@ pub(super) fn steps(out: &mut String, stage: &str) {
             "<p><span class=bad>It expired: it never came into a block, and nothing was changed.</span></p>",
         ),
         "failed" => out.push_str(
-            "<p><span class=bad>It failed: it was refused for good, and nothing was changed.</span></p>",
+            "<p><span class=bad>It failed: the chain refused it for good.</span></p>",
         ),
         _ => {}
     }

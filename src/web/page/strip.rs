@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 /// Width of a mark with the gap after it.
-const STEP: usize = 5;
+const STEP: usize = 7;
 /// Runs told one by one in words.
 const RUNS: usize = 5;
 
@@ -14,9 +14,9 @@ pub(super) fn strip(slots: &str) -> String {
         return "<span class=dim>no slot seen yet</span>".to_owned();
     }
     let mut paths = [
-        ('p', "p", 8, String::new()),
-        ('m', "m", 13, String::new()),
-        ('?', "u", 8, String::new()),
+        ('p', "p", 10, String::new()),
+        ('m', "m", 16, String::new()),
+        ('?', "u", 10, String::new()),
     ];
     let mut at = 0_usize;
     for (letter, n) in runs(slots.chars()) {
@@ -29,7 +29,7 @@ pub(super) fn strip(slots: &str) -> String {
         at = at.saturating_add(n.saturating_mul(STEP));
     }
     let mut out = format!(
-        "<svg class=strip role=img aria-label=\"{}\" viewBox=\"0 0 {at} 16\" width={at} height=16>",
+        "<svg class=strip role=img aria-label=\"{}\" viewBox=\"0 0 {at} 20\" width={at} height=20>",
         in_words(slots)
     );
     for (_, class, _, path) in paths.iter().filter(|p| !p.3.is_empty()) {
@@ -86,11 +86,11 @@ mod tests {
     fn marks_are_runs_of_dashes_and_are_told_in_words() {
         assert_eq!(
             strip("ppm?p"),
-            "<svg class=strip role=img aria-label=\"last 5 slots: 3 produced, 1 missed, 1 not known; newest first: 1 produced, 1 not known, 1 missed, 2 produced\" viewBox=\"0 0 25 16\" width=25 height=16><path class=p d=\"M0 8h8M20 8h3\"/><path class=m d=\"M10 13h3\"/><path class=u d=\"M15 8h3\"/></svg>"
+            "<svg class=strip role=img aria-label=\"last 5 slots: 3 produced, 1 missed, 1 not known; newest first: 1 produced, 1 not known, 1 missed, 2 produced\" viewBox=\"0 0 35 20\" width=35 height=20><path class=p d=\"M0 10h12M28 10h5\"/><path class=m d=\"M14 16h5\"/><path class=u d=\"M21 10h5\"/></svg>"
         );
         assert!(in_words("pmpmpmpm").ends_with("1 missed, and so on"));
         assert!(strip("").contains("no slot"));
         // What it does not know is drawn nowhere and breaks nothing.
-        assert!(!strip("p<script>").contains('<'.to_string().repeat(2).as_str()));
+        assert!(!strip("p<script>").contains("<script"));
     }
 }

@@ -34,9 +34,9 @@ async fn stumbles(page: &Page) -> Vec<String> {
         .filter(|n| n.focusable && n.name.is_empty() && n.role != "RootWebArea")
         .map(|n| format!("a {} without a name", n.role))
         .collect();
-    for (role, least) in [("main", 1), ("contentinfo", 1), ("banner", 1)] {
+    for (role, exactly) in [("main", 1), ("banner", 1)] {
         let n = nodes.iter().filter(|n| n.role == role).count();
-        if n != least {
+        if n != exactly {
             found.push(format!("{n} of {role}"));
         }
     }
@@ -153,6 +153,8 @@ async fn everybody_can_read_and_use_the_pages_in_light_and_dark() {
             let stops = tab_through(&page).await;
             assert!(stops >= least, "{path}: only {stops} places for Tab");
             page.size(360, 740).await;
+            page.eval("document.querySelectorAll('details').forEach(d => d.open = true)")
+                .await;
             let wide = page.eval("document.documentElement.scrollWidth").await;
             assert_eq!(wide, 360, "{place}{path} scrolls sideways on a telephone");
             page.size(1280, 900).await;

@@ -110,12 +110,14 @@ async fn a_failover_is_watched_live() {
         rig.slots_of_alice(4).await;
         page.until("all is well", "headline.innerText.includes('All is well')")
             .await;
-        picture(&page, "status", 1250).await;
+        page.eval("document.querySelectorAll('details').forEach(d => d.open = false)")
+            .await;
+        picture(&page, "status", 1000).await;
         page.dark(true).await;
-        picture(&page, "status-dark", 900).await;
+        picture(&page, "status-dark", 760).await;
         page.dark(false).await;
         page.size(390, 844).await;
-        picture(&page, "status-phone", 1100).await;
+        picture(&page, "status-phone", 900).await;
     }
     drop(browser);
     rig.stop().await;

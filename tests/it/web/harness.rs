@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use slotkeeper::actuator::{
-    ActuatorSnapshot, DecisionRecord, EventRecord, Incoming, JournalError, OperateError,
-    OperatorCommand, SubmitStatus, Submitted,
+    ActuatorSnapshot, Check, DecisionRecord, EventRecord, Incoming, InterlockVerdict, JournalError,
+    OperateError, OperatorCommand, Reason, SubmitStatus, Submitted,
 };
 use slotkeeper::alertmanager::{Heartbeats, Intake, Webhook};
 use slotkeeper::clock;
@@ -116,7 +116,18 @@ impl Desk for FakeDesk {
                     target: None,
                     verdict: "wait".into(),
                     reason: "no_quorum".into(),
-                    interlocks: vec![],
+                    interlocks: Reason::INTERLOCKS
+                        .into_iter()
+                        .map(|name| InterlockVerdict {
+                            name,
+                            verdict: match name {
+                                Reason::NoQuorum => Check::Deny,
+                                Reason::ClockSkew => Check::Unknown,
+                                _ => Check::Pass,
+                            },
+                            detail: format!("about {}", fixtures::key(1).to_text("STM")),
+                        })
+                        .collect(),
                     view: None,
                     attempt: None,
                     note: None,
