@@ -171,6 +171,8 @@ impl Ports {
             prometheus_port: self.prometheus,
             alertmanager_port: self.alertmanager,
             profile: Profile::Fast,
+            also_scraped: Vec::new(),
+            alertmanager_at: None,
             others: Vec::new(),
             people: None,
         }

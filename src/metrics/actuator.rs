@@ -5,8 +5,8 @@ use super::names::Name;
 use super::page::Bodies;
 use crate::actuator::{ActuatorSnapshot, STAGE_BUCKETS};
 
-/// Every line about the actuator. Decisions and switches appear when they first happen: their reasons times producers
-/// would fill pages with zeroes.
+/// Every line about the actuator. Decisions appear when they first happen: their reasons times producers would fill pages
+/// with zeroes.
 pub(super) fn render(out: &mut Bodies, actuator: &ActuatorSnapshot) {
     for ((chain, producer), standing) in &actuator.producers {
         let labels = &[chain.as_str(), producer.as_str()];

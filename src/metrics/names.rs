@@ -123,7 +123,7 @@ metrics! {
     NodeUp: Gauge "slotkeeper_node_up" ["chain", "producer", "signing_key"]
         "1 when the node that holds this key answers its probe, 0 after three failures in a row; absent before its first answer.";
     NodeLag: Gauge "slotkeeper_node_head_lag_blocks" ["chain", "producer", "signing_key"]
-        "Blocks that the node is behind the agreed head.";
+        "Blocks that the node is behind the agreed head; absent while it does not answer.";
     StandbyReady: Gauge "slotkeeper_standby_ready" ["chain", "producer", "signing_key"]
         "1 when this key could take over now. At 0 for every key but the registered one, a failover has nowhere to go.";
 
@@ -220,7 +220,7 @@ pub fn reference() -> String {
          metrics_reference` rewrites this file).\n\n\
          Chain figures come from the background poll, never from the scrape: \
          `slotkeeper_chain_observation_timestamp_seconds` says how old they are. Counters exist at 0 from the start, \
-         except series of decisions and switches, which appear when they first happen. Series of things that are gone \
+         except series of decisions and stages, which appear when they first happen. Series of things that are gone \
          (an endpoint taken out of the configuration, a key no longer registered) vanish.\n\n\
          | Metric | Kind | Labels | Meaning |\n|---|---|---|---|\n",
     );

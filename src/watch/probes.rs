@@ -287,11 +287,13 @@ impl Health {
             Err((lag, why)) => {
                 self.failures = self.failures.saturating_add(1);
                 self.good = 0;
-                self.lag = lag.or(self.lag);
-                self.detail = why;
                 if self.failures >= DOWN_AFTER {
                     self.up = Some(false);
+                    // What it once was would be shown as what it is.
+                    self.lag = None;
                 }
+                self.lag = lag.or(self.lag);
+                self.detail = why;
             }
         }
     }
@@ -404,9 +406,16 @@ mod tests {
         }
         let mut dead = Health::default();
         assert_eq!(dead.readiness(Bounds::of(1)), Readiness::Unknown);
-        for _ in 0..3 {
+        dead.take(good());
+        for lag in [Some(0), Some(0), None] {
             dead.take(bad());
+            assert_eq!(
+                dead.lag, lag,
+                "a node that is down shows no figure of better days"
+            );
         }
         assert_eq!(dead.up, Some(false));
+        dead.take(Err((Some(30), "behind".to_owned())));
+        assert_eq!(dead.lag, Some(30));
     }
 }

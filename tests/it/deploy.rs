@@ -9,9 +9,11 @@
 //! | `runbooks` | the pages for people |
 //! | `routing`, `people` | Alertmanager: routes, inhibitions, messages; the same run for real |
 //! | `profiles` | the fast and the relaxed pace, and the pair |
+//! | `dashboards` | Grafana: the dashboards and what provisions them |
 //! | `mutants` | every check notices what it is for |
 
-mod bundle;
+pub(crate) mod bundle;
+mod dashboards;
 mod known;
 mod mutants;
 mod people;

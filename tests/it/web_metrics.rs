@@ -42,6 +42,7 @@ fn the_whole_page_is_as_agreed() {
     metrics.counters.request(200);
     metrics.counters.alert("failover", "accepted", "ok");
     metrics.counters.notification("oncall", "delivered");
+    metrics.counters.pinged("healthchecks", NOW - 20_000);
     let page = render(&metrics, &Arc::new(snapshot()));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/metrics.golden.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

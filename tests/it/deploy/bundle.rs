@@ -39,6 +39,8 @@ struct RuleGroup {
 pub(crate) const RULES: &str = "deploy/prometheus/rules/";
 /// Where their tests are.
 pub(crate) const RULE_TESTS: &str = "deploy/prometheus/tests/";
+/// Where the dashboards are.
+pub(crate) const DASHBOARDS: &str = "deploy/grafana/dashboards/";
 /// Where the pages for people are.
 pub(crate) const RUNBOOKS: &str = "docs/runbooks/";
 
@@ -98,6 +100,7 @@ impl Bundle {
         for folder in [
             "deploy/prometheus",
             "deploy/alertmanager",
+            "deploy/grafana",
             "docs/runbooks",
             "examples",
         ] {

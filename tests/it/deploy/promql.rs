@@ -30,8 +30,28 @@ pub(crate) trait Known {
 /// What an expression comes to: `None` is a number, a vector has labels.
 type Kind = Option<Labels>;
 
+/// One place where an expression reads series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Selector {
+    pub(crate) name: String,
+    /// Label, sign, value.
+    pub(crate) matchers: Vec<(String, String, String)>,
+    /// What stands in `[…]` right behind it.
+    pub(crate) range: Option<String>,
+    /// The function that it is an argument of.
+    pub(crate) function: Option<String>,
+}
+
 /// Reads an expression. `Ok` is its labels (`None` for a number), `Err` everything that is wrong with it.
 pub(crate) fn read(expr: &str, known: &dyn Known) -> Result<Kind, Vec<String>> {
+    read_all(expr, known).map(|(kind, _)| kind)
+}
+
+/// [`read`], with every place where series are read.
+pub(crate) fn read_all(
+    expr: &str,
+    known: &dyn Known,
+) -> Result<(Kind, Vec<Selector>), Vec<String>> {
     let tokens = tokens(expr).map_err(|e| vec![e])?;
     let mut reader = Reader {
         tokens,
@@ -39,6 +59,8 @@ pub(crate) fn read(expr: &str, known: &dyn Known) -> Result<Kind, Vec<String>> {
         known,
         wrong: Vec::new(),
         counters: true,
+        calls: Vec::new(),
+        selectors: Vec::new(),
     };
     let kind = reader.binary(0).and_then(|kind| match reader.peek() {
         None => Ok(kind),
@@ -46,7 +68,7 @@ pub(crate) fn read(expr: &str, known: &dyn Known) -> Result<Kind, Vec<String>> {
     });
     match kind {
         Err(e) => reader.wrong.push(e),
-        Ok(kind) if reader.wrong.is_empty() => return Ok(kind),
+        Ok(kind) if reader.wrong.is_empty() => return Ok((kind, reader.selectors)),
         Ok(_) => {}
     }
     Err(reader.wrong)
@@ -59,6 +81,9 @@ struct Reader<'a> {
     wrong: Vec<String>,
     /// Every metric read since this was set is a counter.
     counters: bool,
+    /// Functions whose arguments are being read, outermost first.
+    calls: Vec<String>,
+    selectors: Vec<Selector>,
 }
 
 const AGGREGATIONS: [&str; 12] = [
@@ -214,7 +239,14 @@ impl Reader<'_> {
         }
         let kind = self.primary()?;
         loop {
-            if self.peek() == Some(&Token::Range) {
+            if let Some(Token::Range(range)) = self.peek().cloned() {
+                // Behind a parenthesis it is a subquery's.
+                let direct = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+                if direct != Some(&Token::Sign(")".into()))
+                    && let Some(selector) = self.selectors.last_mut()
+                {
+                    selector.range = Some(range);
+                }
                 self.at += 1;
             } else if self.word(&["offset"]).is_some() {
                 self.sign("-");
@@ -303,7 +335,10 @@ impl Reader<'_> {
     fn function(&mut self, name: &str) -> Result<Kind, String> {
         let outer = std::mem::replace(&mut self.counters, true);
         let start = self.at;
-        let (vector, texts) = self.arguments()?;
+        self.calls.push(name.to_owned());
+        let arguments = self.arguments();
+        self.calls.pop();
+        let (vector, texts) = arguments?;
         if RATES.contains(&name) && !self.counters {
             self.wrong.push(format!("{name} of what is no counter"));
         }
@@ -346,6 +381,7 @@ impl Reader<'_> {
             return Ok(Some(Labels::new()));
         };
         self.counters &= family.counter;
+        let mut matchers = Vec::new();
         if self.sign("{") {
             while let Some(Token::Word(label)) = self.peek().cloned() {
                 self.at += 1;
@@ -369,11 +405,18 @@ impl Reader<'_> {
                             .push(format!("{name}: {label}{sign}{value:?} matches nothing"));
                     }
                 }
+                matchers.push((label, sign.clone(), value.clone()));
                 self.at += 2;
                 self.sign(",");
             }
             self.expect("}")?;
         }
+        self.selectors.push(Selector {
+            name: name.to_owned(),
+            matchers,
+            range: None,
+            function: self.calls.last().cloned(),
+        });
         Ok(Some(family.labels))
     }
 }

@@ -192,6 +192,7 @@ pub(crate) fn on_the_page(bundle: &Bundle) -> Result<(), String> {
         .map(|(file, rule)| (file, format!("{} {:?}", rule.expr, rule.annotations)))
         .collect();
     let pages = bundle.under(super::bundle::RUNBOOKS);
+    let pages = pages.chain(bundle.under(super::bundle::DASHBOARDS));
     texts.extend(pages.map(|(name, text)| (name.to_owned(), text.to_owned())));
     for page in [
         "docs/interlocks.md",

@@ -7,7 +7,7 @@ pub(super) enum Token {
     Number,
     Text(String),
     /// What stands in `[…]`.
-    Range,
+    Range(String),
     Sign(String),
 }
 
@@ -30,7 +30,7 @@ pub(super) fn tokens(expr: &str) -> Result<Vec<Token>, String> {
             if end == chars.len() {
                 return Err("a [ is not closed".into());
             }
-            found.push(Token::Range);
+            found.push(Token::Range(chars[i + 1..end].iter().collect()));
             i = end + 1;
         } else if c == '"' || c == '\'' {
             let mut text = String::new();
