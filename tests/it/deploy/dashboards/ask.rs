@@ -57,3 +57,17 @@ pub(crate) fn shown(text: &str) -> Vec<String> {
         .filter_map(|part| Some(part.split_once("}}")?.0.trim().to_owned()))
         .collect()
 }
+
+#[test]
+fn a_query_is_filled_in_as_grafana_does() {
+    let several = ["a".to_owned(), "b".to_owned()];
+    let chosen = Chosen::all().with("job", &several);
+    assert_eq!(
+        chosen.fill(
+            "rate(x{job=~\"$job\", y=~\"$chain|\"}[$__rate_interval]) / z[$__range]",
+            300
+        ),
+        "rate(x{job=~\"(a|b)\", y=~\".+|\"}[60s]) / z[300s]"
+    );
+    assert_eq!(shown("{{a}} at {{ b }}"), ["a", "b"]);
+}
