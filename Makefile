@@ -1,6 +1,10 @@
-# One door: `make demo`, `make test`, `make bench`, `make lint`. Each sets up what it needs by itself.
+# One door: `make demo`, `make test`, `make soak`, `make bench`, `make lint`. Each sets up what it needs by itself.
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup demo demo-guard demo-exit demo-nodeos test test-rules bench deb lint fmt
+=======
+.PHONY: help setup demo demo-guard demo-exit demo-nodeos test soak test-rules bench lint fmt
+>>>>>>> main
 
 CARGO ?= cargo
 
@@ -26,6 +30,10 @@ demo-nodeos: setup ## the same on a real Antelope network: three nodes, one is k
 test: setup ## every test (TESTS=name picks some)
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) + 1))} $(CARGO) test --locked $(TESTS)
 	@scripts/nodeos.sh verdict
+
+# Not part of `make test`, which plays four of the rows.
+soak: setup ## every row of docs/incident-matrix.md, on the whole stack, and its figures (about twenty minutes; ROWS=word picks some)
+	SLOTKEEPER_SOAK=1 ROWS="$(ROWS)" $(CARGO) test --locked --test it incidents::each -- --nocapture
 
 test-rules: setup ## the alert rules, runbooks, scrape config and routing only
 	promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml

@@ -191,6 +191,8 @@ async fn pair(plan: &Plan, token_file: &Path) -> anyhow::Result<Times> {
         prometheus_port,
         alertmanager_port,
         profile: plan.profile,
+        also_scraped: Vec::new(),
+        alertmanager_at: None,
         others,
         people: None,
     })

@@ -10,6 +10,7 @@ use reqwest::{Certificate, Client, Url};
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::deliveries::{Deliveries, Undelivered};
 use super::matcher::equality;
 use super::silences::{self, Silence, Silences};
 use crate::actuator::{AlertSource, Journal, JournalError, Standing};
@@ -25,6 +26,8 @@ pub struct Alertmanagers {
     guard_labels: Vec<(String, String)>,
     /// Since any of them answered, or the start.
     answered: Mutex<Stopwatch>,
+    /// What they failed to tell people.
+    deliveries: Deliveries,
 }
 
 /// One Alertmanager cannot be used as configured.
@@ -97,6 +100,7 @@ impl Alertmanagers {
             silences: Silences::default(),
             guard_labels: config.guard.labels.clone(),
             answered: Mutex::new(Stopwatch::start()),
+            deliveries: Deliveries::default(),
         })
     }
 
@@ -108,7 +112,7 @@ impl Alertmanagers {
         Ok(())
     }
 
-    /// Asks for silences every 15 s until the shutdown.
+    /// Asks for silences, and for what could not be delivered, every 15 s until the shutdown.
     pub async fn run(
         self: Arc<Self>,
         journal: Arc<dyn Journal>,
@@ -122,6 +126,7 @@ impl Alertmanagers {
                 _ = async { let _ = shutdown.wait_for(|s| *s).await; } => break,
             }
             self.poll(journal.as_ref()).await;
+            self.count_failures().await;
             task.tick();
         }
         task.retire();
@@ -148,6 +153,25 @@ impl Alertmanagers {
                 }
             }
         }
+    }
+
+    /// Reads what each failed to deliver. One that does not show its counters is not counted: that it is silent is known.
+    async fn count_failures(&self) {
+        let pages = all(&self.each, |one| one.get("metrics", &[])).await;
+        for (one, page) in self.each.iter().zip(pages) {
+            match page {
+                Ok(page) => self.deliveries.note(&one.name, &page),
+                Err(problem) => {
+                    tracing::debug!(alertmanager = one.name, problem, "cannot read counters");
+                }
+            }
+        }
+    }
+
+    /// The ways on which an Alertmanager gave up a message within the last minutes.
+    #[must_use]
+    pub fn undelivered(&self) -> Vec<Undelivered> {
+        self.deliveries.list()
     }
 
     /// Since any of them answered (each is asked every 15 s), or the start; `None` when none is configured.

@@ -3,6 +3,7 @@
 //! An alert is a request to look, never evidence. Alert text never chooses a key or a command.
 
 mod client;
+mod deliveries;
 mod flood;
 mod heartbeat;
 pub mod keep;
@@ -12,6 +13,7 @@ mod silences;
 mod webhook;
 
 pub use client::{AlertmanagerError, Alertmanagers};
+pub use deliveries::Undelivered;
 pub use heartbeat::{Heard, Heartbeats};
 pub use matcher::Matcher;
 pub use silences::{Silence, Silences};

@@ -184,6 +184,9 @@ fn init_log(level: LogLevel, format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_writer(std::io::stderr)
+        // Else a log that cannot be written (a full disk) ends the task that wanted to write: it would be reported on the
+        // same stderr, by a macro that panics.
+        .log_internal_errors(false)
         .with_target(false);
     match format {
         LogFormat::Logfmt => builder.with_ansi(false).init(),

@@ -63,6 +63,10 @@ pub struct Monitored {
     pub alertmanager_port: u16,
     /// The pace.
     pub profile: Profile,
+    /// Further slotkeepers that Prometheus scrapes.
+    pub also_scraped: Vec<SocketAddr>,
+    /// Where Prometheus reaches Alertmanager, when that is not where it listens (a way that a test can cut).
+    pub alertmanager_at: Option<SocketAddr>,
     /// Further Alertmanagers that Prometheus tells (to show what a dead one costs).
     pub others: Vec<SocketAddr>,
     /// Who plays PagerDuty (`/pagerduty`) and Slack (`/slack`). `None`: nobody is called.
@@ -138,8 +142,20 @@ impl Monitoring {
             .map(|other| format!(", \"{other}\""))
             .collect();
         let mut prometheus_yml = here(prometheus_yml);
+        let scraped: String = monitored
+            .also_scraped
+            .iter()
+            .map(|other| format!(", \"{other}\""))
+            .collect();
+        let web = format!("\"{}\"", monitored.web);
+        prometheus_yml = prometheus_yml.replacen(&web, &format!("{web}{scraped}"), 1);
+        let at = format!("127.0.0.1:{alertmanager_port}");
+        let seen = monitored
+            .alertmanager_at
+            .map_or(at.clone(), |a| a.to_string());
+        prometheus_yml = prometheus_yml.replace(&at, &seen);
         // The first place is `alerting`; the scrape job stays as it is.
-        let own = format!("\"127.0.0.1:{alertmanager_port}\"");
+        let own = format!("\"{seen}\"");
         prometheus_yml = prometheus_yml.replacen(&own, &format!("{own}{alertmanagers}"), 1);
         std::fs::write(dir.join("prometheus.yml"), prometheus_yml)?;
         for (name, text) in RULE_FILES {
@@ -200,6 +216,12 @@ impl Monitoring {
     /// Ends Prometheus alone (to show what its death does).
     pub async fn kill_prometheus(&mut self) {
         let _ = self.prometheus.kill().await;
+    }
+
+    /// Process ids of Prometheus and Alertmanager, as long as they run.
+    #[must_use]
+    pub fn ids(&self) -> [Option<u32>; 2] {
+        [self.prometheus.id(), self.alertmanager.id()]
     }
 
     /// Ends Alertmanager alone.

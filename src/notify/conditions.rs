@@ -47,6 +47,8 @@ pub(super) struct Trouble {
 const SCRAPE: Duration = Duration::from_secs(60);
 /// No Alertmanager has answered for this long: each is asked every 15 s.
 const ALERTMANAGER: Duration = Duration::from_secs(60);
+/// Alertmanager failed to deliver to us: when that lasts, the heartbeats ring for it before this has passed.
+const OWN_WEBHOOK: Duration = Duration::from_secs(60);
 /// Without a quorum for this long. Endpoints fail for seconds all the time.
 const QUORUM: Duration = Duration::from_secs(60);
 /// The agreed head does not move for this long, after it is old by the rules of switching.
@@ -121,6 +123,27 @@ fn pipeline(facts: &Facts<'_>, out: &mut Vec<Reading>) {
             }),
             dead,
         );
+    }
+    for failing in facts.undelivered {
+        let own = expected && failing.integration == "webhook";
+        let trouble = Trouble {
+            severity: Severity::Critical,
+            summary: format!(
+                "Alertmanager cannot deliver through {}",
+                failing.integration
+            ),
+            detail: format!(
+                "{} gave up a message {} ago: what it has to tell does not arrive. Look at its log, the key or address of the receiver, and its way out.",
+                failing.alertmanager,
+                ago(failing.ago)
+            ),
+            hold: if own { OWN_WEBHOOK } else { Duration::ZERO },
+        };
+        let key = format!("delivery/{}", failing.integration);
+        // Of a pair the first is enough.
+        if out.iter().all(|reading: &Reading| reading.key != key) {
+            put(out, &key, Some(trouble), own && dead);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! When something wrong begins to count, and when it is over. Pure; time comes in.
 //!
 //! A condition that stands for its hold opens an episode; one that has been gone for [`CLEAR`] ends it. What comes and
-//! goes faster than that is one episode, or none.
+//! goes faster than that stands: a quorum that is lost with every block is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::conditions::{Reading, State, Trouble};
 use crate::clock::{Millis, millis};
 use crate::config::Severity;
 
-/// A condition must be gone this long before its episode is over.
+/// A condition must be gone this long before its episode is over, or before its hold begins anew.
 pub(super) const CLEAR: Duration = Duration::from_secs(5);
 
 /// Something wrong that counts.
@@ -35,9 +35,16 @@ pub(super) struct Episode {
 pub(super) struct Episodes {
     open: BTreeMap<String, Episode>,
     /// Standing, not yet for its hold.
-    brewing: BTreeMap<String, Millis>,
+    brewing: BTreeMap<String, Brewing>,
     /// Open, but gone since.
     fading: BTreeMap<String, Millis>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Brewing {
+    since: Millis,
+    /// When it was last seen to stand.
+    stood: Millis,
 }
 
 // === impl Episodes ===
@@ -94,12 +101,18 @@ impl Episodes {
             open.detail = trouble.detail;
             return false;
         }
-        let since = *self.brewing.entry(key.to_owned()).or_insert(now);
+        let fresh = Brewing {
+            since: now,
+            stood: now,
+        };
+        let brewing = self.brewing.entry(key.to_owned()).or_insert(fresh);
         // A clock set back must not make it wait until it has caught up again.
-        if since > now {
-            self.brewing.insert(key.to_owned(), now);
+        if brewing.since > now {
+            *brewing = fresh;
             return false;
         }
+        brewing.stood = now;
+        let since = brewing.since;
         if now.saturating_sub(since) < millis(trouble.hold) {
             return false;
         }
@@ -118,7 +131,10 @@ impl Episodes {
     }
 
     fn gone(&mut self, key: &str, now: Millis) -> bool {
-        self.brewing.remove(key);
+        let flapping = |b: &Brewing| (0..millis(CLEAR)).contains(&now.saturating_sub(b.stood));
+        if !self.brewing.get(key).is_some_and(flapping) {
+            self.brewing.remove(key);
+        }
         if !self.open.contains_key(key) {
             return false;
         }
@@ -186,13 +202,17 @@ mod tests {
     fn an_episode_begins_after_its_hold_and_ends_when_it_has_been_gone_for_a_while() {
         assert_eq!(story("-+++++-------", 0), [(1, true), (11, false)]);
         assert_eq!(story("-+++++-------", 3), [(4, true), (11, false)]);
-        assert_eq!(story("-+++-++++--", 3), [(8, true)]);
+        assert_eq!(story("-+++-----++++--", 3), [(12, true)]);
     }
 
     #[test]
-    fn what_flaps_is_one_episode_or_none() {
+    fn what_flaps_stands() {
         assert_eq!(story("+-+-+-+-+-+-+-+-", 0), [(0, true)]);
-        assert_eq!(story("+-+-+-+-+-+-+-+-", 2), []);
+        assert_eq!(story("+-+-+-+-+-+-+-+-", 2), [(2, true)]);
+        assert_eq!(story("-+++-++++--", 3), [(5, true)]);
+        // Lost with every block of three seconds, for a minute.
+        assert_eq!(story(&"+--".repeat(21), 60), [(60, true)]);
+        assert_eq!(story(&"+-----".repeat(20), 10), []);
         assert_eq!(story("+----+----+----+-----", 0), [(0, true)]);
     }
 

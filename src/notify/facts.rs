@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::actuator::ActuatorSnapshot;
-use crate::alertmanager::{Alertmanagers, Heartbeats};
+use crate::alertmanager::{Alertmanagers, Heartbeats, Undelivered};
 use crate::clock::{Millis, Stopwatch};
 use crate::config::Config;
 use crate::metrics::{HeartbeatFigure, Metrics, Stalled, stalled_loops};
@@ -30,6 +30,8 @@ pub(super) struct Facts<'a> {
     pub(super) since_scrape: Duration,
     /// Since any Alertmanager last answered, or the start; `None` when none is configured.
     pub(super) alertmanagers_silent: Option<Duration>,
+    /// Ways on which an Alertmanager lately failed to deliver.
+    pub(super) undelivered: &'a [Undelivered],
     /// The last reload worked.
     pub(super) reload_ok: bool,
     /// The last starts of the process, this one included.
@@ -126,6 +128,7 @@ impl Sources {
             stalled: &stalled,
             since_scrape: self.metrics.since_scrape(),
             alertmanagers_silent: self.alertmanagers.silent_for(),
+            undelivered: &self.alertmanagers.undelivered(),
             reload_ok: self.metrics.reload_ok(),
             starts,
             deaf,

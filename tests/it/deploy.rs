@@ -14,7 +14,7 @@
 //! | `places`, `derived` | what a configuration says of its place; files that follow from others |
 //! | `mutants` | every check notices what it is for |
 
-mod bundle;
+pub(crate) mod bundle;
 mod compose;
 mod dashboards;
 mod deb;

@@ -19,6 +19,7 @@ mod drafts;
 mod faults;
 mod fixtures;
 mod guard;
+mod incidents;
 mod key_files;
 mod made_up_fork;
 mod never;

@@ -34,6 +34,13 @@ pub(super) fn blind(
             head_age / 1_000
         ));
     }
+    // Nodes that are asked directly send no `Date`: the head's own time is the clock then, as for the interlock.
+    if view.clock_offset.is_none() && head_age < MAX_SKEW.saturating_neg() {
+        return Some(format!(
+            "the agreed head is {} s in the future: this host's clock is slow, check NTP",
+            head_age.saturating_neg() / 1_000
+        ));
+    }
     let read = snapshot.producers.get(producer).and_then(|p| p.state_time);
     let unread = read.map(|at| view.head.time.saturating_sub(at));
     if unread.is_none_or(|age| age > patience) {
@@ -116,7 +123,7 @@ mod tests {
     #[test]
     fn everything_that_would_hide_a_fault_is_named() {
         type Spoil = fn(&mut Snapshot, &mut View);
-        let cases: [(&str, Spoil); 10] = [
+        let cases: [(&str, Spoil); 12] = [
             ("", |_, _| {}),
             ("", |s, _| s.slots.judged = 980),
             ("", |s, _| s.slots.schedule_until = Some(980)),
@@ -130,6 +137,15 @@ mod tests {
                 alice.state_time = Some(NOW - 30_001);
             }),
             ("local clock differs", |_, v| v.clock_offset = Some(-5_001)),
+            // A moment's disorder is none.
+            ("", |_, v| {
+                v.clock_offset = None;
+                v.head.time = NOW + 5_000;
+            }),
+            ("in the future", |_, v| {
+                v.clock_offset = None;
+                v.head.time = NOW + 5_001;
+            }),
             ("clock is wrong", |_, v| {
                 v.clock_offset = None;
                 v.head.time = NOW - 30_001;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::actuator::{ActuatorSnapshot, ProducerStanding};
+use crate::alertmanager::Undelivered;
 use crate::chain::{BlockId, BlockRef};
 use crate::config::{self, Config};
 use crate::metrics::{HeartbeatFigure, Stalled};
@@ -29,6 +30,7 @@ struct World {
     stalled: Vec<Stalled>,
     since_scrape: Duration,
     alertmanagers_silent: Option<Duration>,
+    undelivered: Vec<Undelivered>,
     reload_ok: bool,
     starts: Vec<Millis>,
     deaf: Vec<(String, Duration)>,
@@ -104,6 +106,7 @@ fn well() -> World {
         stalled: Vec::new(),
         since_scrape: Duration::from_secs(1),
         alertmanagers_silent: Some(Duration::from_secs(5)),
+        undelivered: Vec::new(),
         reload_ok: true,
         starts: vec![T - 3_600_000],
         deaf: Vec::new(),
@@ -128,6 +131,7 @@ fn producer(fault: Fault) -> ProducerSnapshot {
         fault_since: None,
         others_participation: None,
         others_since_run: None,
+        recent: vec![],
         nodes: BTreeMap::new(),
         ready: BTreeMap::new(),
         no_ready_standby_since: None,
@@ -149,6 +153,7 @@ impl World {
             stalled: &self.stalled,
             since_scrape: self.since_scrape,
             alertmanagers_silent: self.alertmanagers_silent,
+            undelivered: &self.undelivered,
             reload_ok: self.reload_ok,
             starts: &self.starts,
             deaf: &self.deaf,
@@ -240,6 +245,37 @@ fn who_was_away_itself_gives_a_source_the_time_to_be_heard() {
     world.heartbeats[0].heard_at = Some(T - 300_000);
     world.started_at = T + 60_000;
     assert_eq!(world.stands().0, ["heartbeat/a critical 0"]);
+}
+
+#[test]
+fn what_alertmanager_cannot_deliver_rings_here() {
+    let failing = |integration: &str| Undelivered {
+        alertmanager: "http://am".into(),
+        integration: integration.into(),
+        ago: Duration::from_secs(3),
+    };
+    let mut world = well();
+    world.undelivered = vec![failing("slack"), failing("webhook"), failing("slack")];
+    let rings = ["delivery/slack critical 0", "delivery/webhook critical 60"];
+    assert_eq!(world.stands(), (list(&rings), list(&[])));
+    // When it is our own webhook that fails, the heartbeats ring for it.
+    for heartbeat in &mut world.heartbeats {
+        heartbeat.overdue = true;
+    }
+    let (stands, unknown) = world.stands();
+    assert!(stands.contains(&rings[0].to_owned()), "{stands:?}");
+    assert!(
+        unknown.contains(&"delivery/webhook".to_owned()),
+        "{unknown:?}"
+    );
+    // Without heartbeats nothing else would.
+    world.config.heartbeats.clear();
+    world.heartbeats.clear();
+    let (stands, _) = world.stands();
+    assert!(
+        stands.contains(&"delivery/webhook critical 0".to_owned()),
+        "{stands:?}"
+    );
 }
 
 #[test]

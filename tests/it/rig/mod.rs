@@ -58,6 +58,8 @@ pub(crate) struct RigConfig {
     pub(crate) seed: u64,
     /// Antelope: how a new key gets into force.
     pub(crate) antelope: AntelopeConfig,
+    /// Replies carry a `Date`, as behind a proxy.
+    pub(crate) dates: bool,
     /// Other names than those of the test nets.
     pub(crate) identity: Option<Identity>,
     /// Ports of web and control; 0 = any (then only the in-process `App` knows them).
@@ -88,6 +90,7 @@ impl Default for RigConfig {
                 irreversible_lag: Some(8),
                 ..AntelopeConfig::default()
             },
+            dates: false,
             identity: None,
             ports: (0, 0),
         }
@@ -120,6 +123,7 @@ impl Rig {
             nodes: config.nodes.iter().map(|n| (*n).to_owned()).collect(),
             antelope: config.antelope.clone(),
             identity: config.identity.clone(),
+            date_header: config.dates,
             ..DevnetConfig::default()
         })
         .await

@@ -8,6 +8,10 @@ fn act_tests(bundle: &Bundle) -> Result<(), String> {
     rule_tests::run(bundle, "act.yml")
 }
 
+fn monitor_tests(bundle: &Bundle) -> Result<(), String> {
+    rule_tests::run(bundle, "monitor.yml")
+}
+
 fn rpc_tests(bundle: &Bundle) -> Result<(), String> {
     rule_tests::run(bundle, "rpc.yml")
 }
@@ -221,6 +225,13 @@ fn in_a_rule() {
 #[test]
 fn in_a_threshold_or_a_majority() {
     caught(&[
+        mutant(
+            MONITOR,
+            "[1m]) < 0.5",
+            "[1m]) < 0.01",
+            monitor_tests,
+            "SlotkeeperExporterDown",
+        ),
         mutant(
             ACT,
             "slotkeeper:producer_fault:known == 1",
