@@ -6,9 +6,11 @@
 //! may be busy.
 
 mod alerting;
+mod browser;
 mod costs;
 mod http;
 mod meter;
+mod paint;
 mod report;
 mod rounds;
 mod scale;
@@ -39,9 +41,10 @@ impl Effort {
 type Measurement = fn(Effort) -> anyhow::Result<Vec<Figure>>;
 
 /// Name, whether it takes a minute by nature, and how it is measured.
-const ALL: [(&str, bool, Measurement); 7] = [
+const ALL: [(&str, bool, Measurement); 8] = [
     ("switch", false, switching::measure),
     ("serve", false, serving::measure),
+    ("paint", false, paint::measure),
     ("black-hole", false, rounds::measure),
     ("costs", false, costs::measure),
     ("ten-thousand", true, scale::measure),

@@ -16,6 +16,7 @@ mod rows;
 mod sim;
 mod slots;
 mod state;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -35,7 +36,7 @@ use self::chunks::Chunks;
 use self::slots::SlotClock;
 use self::state::{ChainState, Judged, Now};
 use self::track::Track;
-use super::{ChainSlots, KeyCounts, OthersSince};
+use super::{ChainSlots, KeyCounts, OthersSince, RecentSlot};
 use crate::chain::{Block, BlockRef};
 use crate::clock::Millis;
 use crate::keys::PublicKey;
@@ -145,6 +146,8 @@ pub struct Figures {
     pub others_participation: Option<f64>,
     /// Which of the others still produce since `run` began.
     pub others_since_run: Option<OthersSince>,
+    /// Its newest judged slots, oldest first.
+    pub recent: Vec<RecentSlot>,
 }
 
 /// Dirty rows, to be saved in one transaction.
@@ -311,6 +314,7 @@ impl Ledger {
             scheduled: self.now.scheduled.contains(producer),
             others_participation: self.now.shares.as_ref().and_then(|s| s.without(producer)),
             others_since_run,
+            recent: track.strip.slots(self.state.unknown_until),
         }
     }
 

@@ -26,7 +26,7 @@ pub use ledger::{Ledger, LedgerRules};
 pub(crate) use picture::blank;
 pub use snapshot::{
     ChainSlots, Fault, FaultClause, KeyCounts, NodeHealth, OthersSince, ProducerSnapshot,
-    Readiness, Snapshot,
+    Readiness, RecentSlot, SlotOutcome, Snapshot,
 };
 pub use store::{LedgerStore, StoreError, StoreFuture};
 pub use watcher::Watcher;

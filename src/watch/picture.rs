@@ -27,6 +27,7 @@ pub(crate) fn blank() -> ProducerSnapshot {
         fault_since: None,
         others_participation: None,
         others_since_run: None,
+        recent: Vec::new(),
         nodes: Default::default(),
         ready: Default::default(),
         no_ready_standby_since: None,
@@ -98,6 +99,7 @@ pub(super) fn take_figures(
     picture.scheduled = figures.scheduled;
     picture.others_participation = figures.others_participation;
     picture.others_since_run = figures.others_since_run;
+    picture.recent = figures.recent;
     picture.keys = figures.keys;
 }
 

@@ -102,6 +102,8 @@ pub struct ProducerSnapshot {
     pub no_ready_standby_since: Option<Millis>,
     /// Keys that alone suffice for a switch, per authority (`alice`, or `alice@failover`), as far as agreed.
     pub active_keys: BTreeMap<String, Vec<PublicKey>>,
+    /// Its newest judged slots, oldest first; at most about forty.
+    pub recent: Vec<RecentSlot>,
     /// Blocks of two ids seen at one slot signed by this producer (sufficient sign of a copied key).
     pub conflicting_blocks: u64,
 }
@@ -114,6 +116,26 @@ pub struct OthersSince {
     pub producing: u32,
     /// Others that had a slot since; never 0.
     pub of: u32,
+}
+
+/// One judged slot of a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecentSlot {
+    /// When it began, chain time.
+    pub time: Millis,
+    /// What became of it.
+    pub outcome: SlotOutcome,
+}
+
+/// What became of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotOutcome {
+    /// A block stands there.
+    Produced,
+    /// It stayed empty.
+    Missed,
+    /// What happened around then is not known: no endpoint could show it.
+    Unknown,
 }
 
 /// Counts of one key.
@@ -169,6 +191,20 @@ pub enum Readiness {
     NotReady(String),
     /// Its probe has not answered yet.
     Unknown,
+}
+
+// === impl SlotOutcome ===
+
+impl SlotOutcome {
+    /// One letter, for `/api/v1/status`.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::Produced => 'p',
+            Self::Missed => 'm',
+            Self::Unknown => '?',
+        }
+    }
 }
 
 // === impl OthersSince ===

@@ -83,6 +83,19 @@ impl Auth {
             .is_some_and(|known| bool::from(known.ct_eq(&digest(token))))
     }
 
+    /// Changes whenever the ways in do: a login ends with the token that opened it.
+    #[must_use]
+    pub fn stamp(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.token.unwrap_or_default());
+        for (user, password) in &self.users {
+            hash.update(digest(user));
+            hash.update(digest(password));
+        }
+        hash.update([u8::from(self.certificates)]);
+        hash.finalize().into()
+    }
+
     /// What to answer a caller without credentials, so that a browser asks for them.
     #[must_use]
     pub fn challenge(&self) -> &'static str {

@@ -1,12 +1,13 @@
 //! `/api/v1/events`: what happens, as server-sent events. `head` for each new agreed head, `actuator` for everything the
-//! actuator does. A follower that cannot keep up is told `lagged` and goes on with the newest.
+//! actuator does, `alive` every few seconds with the time here, so that a follower notices a line that is dead. One that
+//! cannot keep up is told `lagged` and goes on with the newest; one that reads nothing loses its place.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
@@ -14,13 +15,22 @@ use tokio::task::JoinSet;
 use super::app::App;
 use super::reply::{self, Body, Reply};
 use super::status::rfc3339;
+use crate::clock;
 use crate::watch::Snapshot;
 
-/// Proxies and browsers drop silent connections.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Silence for longer than a few of these means that nobody is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// The answer to a question for the stream.
+pub(super) fn answer(app: &Arc<App>, method: &Method) -> Reply {
+    if *method == Method::HEAD {
+        return reply::with_type(StatusCode::OK, "text/event-stream", "");
+    }
+    follow(app)
+}
 
 /// Starts a stream of events.
-pub(super) fn follow(app: &Arc<App>) -> Reply {
+fn follow(app: &Arc<App>) -> Reply {
     let Ok(place) = Arc::clone(&app.followers).try_acquire_owned() else {
         return reply::problem(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -63,7 +73,7 @@ async fn feed(app: &App, pieces: &mpsc::Sender<Bytes>) {
     let mut keep_alive = tokio::time::interval(KEEP_ALIVE);
     loop {
         let piece = tokio::select! {
-            _ = keep_alive.tick() => Bytes::from_static(b": still here\n\n"),
+            _ = keep_alive.tick() => sse("alive", &json!({"now": clock::now_ms()})),
             happened = happenings.recv() => match happened {
                 Ok(event) => sse("actuator", &json!(event)),
                 Err(broadcast::error::RecvError::Lagged(n)) => sse("lagged", &json!({"events": n})),

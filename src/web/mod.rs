@@ -11,6 +11,7 @@ mod events;
 mod form;
 mod order;
 mod page;
+mod patience;
 mod ready;
 mod reply;
 pub mod routes;
@@ -20,7 +21,6 @@ mod session;
 mod start;
 mod status;
 mod tls;
-mod underway;
 mod webconfig;
 
 pub use app::{App, FOLLOWERS, Reload};

@@ -16,6 +16,8 @@ use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::page::POLICY;
+
 /// A whole body, or one that goes on (server-sent events).
 #[derive(Debug)]
 pub enum Body {
@@ -110,18 +112,18 @@ pub(super) fn problem(status: StatusCode, what: impl Into<String>) -> Reply {
     json(status, &json!({"error": what.into()}))
 }
 
-/// HTML whose only script and style are its own.
+/// HTML whose only script and style are its own, and that no other site may frame or look into.
 #[must_use]
 pub(super) fn html(status: StatusCode, page: String) -> Reply {
     let mut reply = with_type(status, "text/html; charset=utf-8", page);
     let headers = reply.headers_mut();
-    headers.insert(
-        "content-security-policy",
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-        ),
-    );
+    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+        headers.insert("content-security-policy", policy);
+    }
     headers.insert("x-frame-options", HeaderValue::from_static("DENY"));
+    for name in ["cross-origin-opener-policy", "cross-origin-resource-policy"] {
+        headers.insert(name, HeaderValue::from_static("same-origin"));
+    }
     headers.insert("referrer-policy", HeaderValue::from_static("same-origin"));
     reply
 }

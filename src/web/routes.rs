@@ -2,13 +2,13 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `/` | status page for people |
+//! | `/[?producer=CHAIN/NAME][&part=live]` | status page for people; one producer of many; what its script asks for again |
 //! | `/metrics` | text format 0.0.4, gzip when accepted |
 //! | `/-/healthy` | 200 while the process answers at all |
 //! | `/-/ready` | 200 when every loop ticks, every chain has an agreed view and the journal can be written; else 503 with the reasons, one a line |
 //! | `/api/v1/status` | the status as JSON |
 //! | `/api/v1/decisions[?request_id=ID][&limit=N]` | decisions, newest first |
-//! | `/api/v1/events` | server-sent events: `head`, `actuator` |
+//! | `/api/v1/events` | server-sent events: `head`, `actuator`, `alive` |
 //!
 //! The control listener's table is in [`super::control`].
 
@@ -92,11 +92,8 @@ impl Public {
                 reply::json(StatusCode::OK, &status_of(&self.0)),
             ),
             "/api/v1/decisions" => self.decisions(request).await,
-            "/api/v1/events" if request.method() == Method::HEAD => {
-                reply::with_type(StatusCode::OK, "text/event-stream", "")
-            }
-            "/api/v1/events" => events::follow(&self.0),
-            _ => self.page().await,
+            "/api/v1/events" => events::answer(&self.0, request.method()),
+            _ => self.page(request).await,
         }
     }
 
@@ -152,12 +149,23 @@ impl Public {
         }
     }
 
-    async fn page(&self) -> Reply {
+    async fn page(&self, request: &Request<Incoming>) -> Reply {
+        let query = super::form::parse(request.uri().query().unwrap_or(""));
         let decisions = last_decisions(&self.0).await;
-        reply::html(
-            StatusCode::OK,
-            page::render(&status_of(&self.0), &decisions, None),
-        )
+        let status = status_of(&self.0);
+        let look = page::Look {
+            now: clock::now_ms(),
+            only: query.get("producer").map(String::as_str),
+            controls: None,
+        };
+        let html = if query.get("part").is_some_and(|p| p == "live") {
+            let mut out = String::new();
+            page::live(&mut out, &status, &decisions, &look);
+            out
+        } else {
+            page::render(&status, &decisions, &look)
+        };
+        reply::compress(request.headers(), reply::html(StatusCode::OK, html))
     }
 }
 

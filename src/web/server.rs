@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::patience::Patient;
 use super::reply::{Body, Reply};
 use super::security::{Loaded, Security};
 use crate::metrics::Task;
@@ -35,6 +36,8 @@ pub struct Limits {
     pub head: Duration,
     /// Time for the body of a request.
     pub body: Duration,
+    /// Time that a reader may take nothing of an answer before the connection is broken off.
+    pub write: Duration,
     /// Time that requests under way get at shutdown.
     pub drain: Duration,
 }
@@ -83,6 +86,7 @@ impl Default for Limits {
             connections: 512,
             head: Duration::from_secs(20),
             body: Duration::from_secs(10),
+            write: Duration::from_secs(20),
             drain: Duration::from_secs(5),
         }
     }
@@ -240,7 +244,10 @@ impl Connection {
             .header_read_timeout(self.limits.head)
             .max_headers(64)
             .max_buf_size(64 * 1024)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(
+                TokioIo::new(Patient::new(stream, self.limits.write)),
+                service,
+            );
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -28,8 +28,16 @@ pub struct Session {
 
 #[derive(Debug)]
 struct Open {
+    /// Counts up with each login.
+    nth: u64,
     csrf: String,
     since: Stopwatch,
+    /// The ways in when it was opened.
+    stamp: [u8; 32],
+    /// What the last order came to, until a page has said it.
+    said: Option<String>,
+    /// What the page that is looked at now says.
+    shown: Option<String>,
 }
 
 const COOKIE_NAME: &str = "slotkeeper_session";
@@ -69,7 +77,8 @@ impl Session {
 
 impl Sessions {
     /// Begins a login. `None` when the system gives no random numbers.
-    pub fn begin(&self) -> Option<Session> {
+    /// `stamp`: of the ways in; when these change, it ends.
+    pub fn begin(&self, stamp: [u8; 32]) -> Option<Session> {
         let session = Session {
             id: random()?,
             csrf: random()?,
@@ -77,13 +86,22 @@ impl Sessions {
         let mut open = self.lock();
         open.retain(|_, o| o.since.elapsed() < LASTS);
         if open.len() >= AT_MOST {
-            open.clear();
+            let oldest = open
+                .iter()
+                .min_by_key(|(_, o)| o.nth)
+                .map(|(id, _)| id.clone());
+            oldest.and_then(|id| open.remove(&id));
         }
+        let newest = open.values().map(|o| o.nth).max();
         open.insert(
             session.id.clone(),
             Open {
+                nth: newest.map_or(0, |n| n.saturating_add(1)),
                 csrf: session.csrf.clone(),
                 since: Stopwatch::start(),
+                stamp,
+                said: None,
+                shown: None,
             },
         );
         Some(session)
@@ -91,7 +109,7 @@ impl Sessions {
 
     /// The login that a request's cookie names.
     #[must_use]
-    pub fn find(&self, headers: &HeaderMap) -> Option<Session> {
+    pub fn find(&self, headers: &HeaderMap, stamp: [u8; 32]) -> Option<Session> {
         let id = headers
             .get_all(COOKIE)
             .into_iter()
@@ -101,11 +119,31 @@ impl Sessions {
             .find(|(name, _)| *name == COOKIE_NAME)
             .map(|(_, id)| id.to_owned())?;
         let open = self.lock();
-        let found = open.get(&id).filter(|o| o.since.elapsed() < LASTS)?;
+        let found = open
+            .get(&id)
+            .filter(|o| o.since.elapsed() < LASTS && o.stamp == stamp)?;
         Some(Session {
             csrf: found.csrf.clone(),
             id,
         })
+    }
+
+    /// Keeps what an order came to for the next page.
+    pub fn say(&self, session: &Session, what: String) {
+        if let Some(open) = self.lock().get_mut(&session.id) {
+            open.said = Some(what);
+        }
+    }
+
+    /// What a page of this login has to say. `again`: the same page, asked for once more.
+    #[must_use]
+    pub fn said(&self, session: &Session, again: bool) -> Option<String> {
+        let mut all = self.lock();
+        let open = all.get_mut(&session.id)?;
+        if !again {
+            open.shown = open.said.take();
+        }
+        open.shown.clone()
     }
 
     /// Ends a login.
@@ -131,11 +169,11 @@ mod tests {
     #[test]
     fn a_login_is_found_by_its_cookie_and_by_nothing_else() {
         let sessions = Sessions::default();
-        let one = sessions.begin().unwrap();
+        let one = sessions.begin([7; 32]).unwrap();
         let mut headers = HeaderMap::new();
-        assert_eq!(sessions.find(&headers), None);
+        assert_eq!(sessions.find(&headers, [7; 32]), None);
         headers.insert(COOKIE, "a=b; slotkeeper_session=00".parse().unwrap());
-        assert_eq!(sessions.find(&headers), None);
+        assert_eq!(sessions.find(&headers, [7; 32]), None);
         let cookie = one.cookie(true);
         assert!(cookie.contains("HttpOnly; SameSite=Strict") && cookie.ends_with("; Secure"));
         headers.insert(
@@ -144,10 +182,32 @@ mod tests {
                 .parse()
                 .unwrap(),
         );
-        let found = sessions.find(&headers).unwrap();
+        let found = sessions.find(&headers, [7; 32]).unwrap();
         assert!(found.knows(&one.csrf) && !found.knows("") && !found.knows(&one.id));
+        assert_eq!(
+            sessions.find(&headers, [8; 32]),
+            None,
+            "the token was changed"
+        );
+        sessions.say(&found, "done".into());
+        assert_eq!(sessions.said(&found, true), None, "an older page");
+        for again in [false, true] {
+            assert_eq!(sessions.said(&found, again).as_deref(), Some("done"));
+        }
+        assert_eq!(sessions.said(&found, false), None, "said once");
         sessions.end(&found);
-        assert_eq!(sessions.find(&headers), None);
+        assert_eq!(sessions.find(&headers, [7; 32]), None);
         assert!(!format!("{one:?}").contains(&one.id));
+    }
+
+    #[test]
+    fn too_many_logins_end_the_oldest_not_everybodys() {
+        let sessions = Sessions::default();
+        let all: Vec<Session> = (0..=AT_MOST)
+            .map(|_| sessions.begin([7; 32]).unwrap())
+            .collect();
+        assert_eq!(sessions.lock().len(), AT_MOST);
+        assert!(!sessions.lock().contains_key(&all[0].id));
+        assert!(sessions.lock().contains_key(&all[1].id));
     }
 }

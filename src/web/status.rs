@@ -44,7 +44,7 @@ pub(super) fn status(i: &Inputs<'_>) -> Value {
         "journal_writable": i.actuator.journal_writable,
         "chains": i.snapshots.iter().map(|s| chain(s)).collect::<Vec<_>>(),
         "producers": producers(i),
-        "heartbeats": i.heartbeats.iter().map(|h| heartbeat(h, i.now)).collect::<Vec<_>>(),
+        "heartbeats": i.heartbeats.iter().map(|h| heartbeat(h, i.config, i.now)).collect::<Vec<_>>(),
         "warnings": i.config.warnings,
     })
 }
@@ -137,6 +137,7 @@ fn producer(
         "last_block": seen.last_block.map(|(num, _)| num),
         "last_block_time": seen.last_block.map(|(_, at)| rfc3339(at)),
         "next_slot": seen.next_slot.map(rfc3339),
+        "recent_slots": seen.recent.iter().map(|s| s.outcome.letter()).collect::<String>(),
         "scheduled": seen.scheduled,
         "watched_only": configured.is_none_or(|c| c.keys.is_empty()),
         "armed": standing.is_some_and(|s| s.armed.is_ok()),
@@ -205,9 +206,12 @@ fn fault(seen: &ProducerSnapshot) -> &'static str {
     }
 }
 
-fn heartbeat(h: &HeartbeatFigure, now: Millis) -> Value {
+fn heartbeat(h: &HeartbeatFigure, config: &Config, now: Millis) -> Value {
+    let limits = config.heartbeats.iter().find(|c| c.source == h.source);
     json!({
         "source": h.source,
+        "heard": h.heard_at.map(rfc3339),
+        "max_silence": limits.map(|c| c.max_silence.as_secs_f64()),
         "age": h.heard_at.map(|at| seconds(now.saturating_sub(at).max(0))),
         "evaluated_age": h.evaluated_at.map(|at| seconds(now.saturating_sub(at).max(0))),
         "overdue": h.overdue,

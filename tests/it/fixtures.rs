@@ -19,7 +19,8 @@ use slotkeeper::config::{
 use slotkeeper::keys::PublicKey;
 use slotkeeper::rpc::{EndpointStatus, RpcOutcome, View};
 use slotkeeper::watch::{
-    ChainSlots, Fault, KeyCounts, NodeHealth, ProducerSnapshot, Readiness, Snapshot,
+    ChainSlots, Fault, KeyCounts, NodeHealth, ProducerSnapshot, Readiness, RecentSlot, SlotOutcome,
+    Snapshot,
 };
 
 /// 2025-11-21 07:37:32 UTC.
@@ -186,6 +187,18 @@ pub(crate) fn producer_snapshot(registered: PublicKey, standby: PublicKey) -> Pr
         fault_since: None,
         others_participation: Some(0.98),
         others_since_run: None,
+        recent: "ppppppppppppppppm?ppppppppppppppppppppmm"
+            .chars()
+            .zip(0_i64..)
+            .map(|(c, n)| RecentSlot {
+                time: NOW - 63_000 * (40 - n),
+                outcome: match c {
+                    'p' => SlotOutcome::Produced,
+                    'm' => SlotOutcome::Missed,
+                    _ => SlotOutcome::Unknown,
+                },
+            })
+            .collect(),
         nodes: BTreeMap::from([
             (
                 registered,

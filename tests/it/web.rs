@@ -2,6 +2,7 @@
 
 mod auth;
 mod control;
+mod followers;
 pub(crate) mod harness;
 mod memory;
 mod public;

@@ -131,6 +131,7 @@ fn producer(fault: Fault) -> ProducerSnapshot {
         fault_since: None,
         others_participation: None,
         others_since_run: None,
+        recent: vec![],
         nodes: BTreeMap::new(),
         ready: BTreeMap::new(),
         no_ready_standby_since: None,

@@ -80,6 +80,7 @@ impl Ledger {
             before: missed.before,
             key,
         };
+        track.strip.note(missed.time, missed.before, false);
         if by_turns {
             track.slips.push(miss);
         } else {
@@ -113,6 +114,7 @@ impl Ledger {
         if counts.conflict {
             track.conflicting = track.conflicting.saturating_add(1);
         }
+        track.strip.note(block.time, block.num, true);
         track.blocks.push(Signed {
             num: block.num,
             time: block.time,

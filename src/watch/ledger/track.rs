@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::strip::Strip;
 use super::timeline::Timeline;
 use crate::clock::Millis;
 use crate::keys::PublicKey;
@@ -33,6 +34,9 @@ pub(super) struct Track {
     pub(super) blocks: Vec<Signed>,
     /// Misses of the run that were folded away.
     pub(super) older: Older,
+    /// The newest slots, for people.
+    #[serde(default, skip_serializing_if = "Strip::is_empty")]
+    pub(super) strip: Strip,
 }
 
 /// One missed slot, or one empty turn.
@@ -142,8 +146,9 @@ impl Track {
         self.misses.retain(|m| m.before <= ancestor);
         self.slips.retain(|m| m.before <= ancestor);
         self.blocks.retain(|b| b.num <= ancestor);
+        let strip = self.strip.rollback(ancestor);
         let keys = self.timeline.rollback(ancestor);
-        keys || before != lengths(self)
+        strip || keys || before != lengths(self)
     }
 
     /// Folds away what can no longer matter: blocks before the newest irreversible one, and irreversible misses that

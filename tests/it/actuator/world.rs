@@ -247,6 +247,7 @@ fn alice(s: &State, state: ProducerState) -> ProducerSnapshot {
         fault_since: None,
         others_participation: Some(1.0),
         others_since_run: None,
+        recent: vec![],
         nodes: BTreeMap::new(),
         ready: s.ready.clone(),
         no_ready_standby_since: None,

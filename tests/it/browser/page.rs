@@ -300,6 +300,11 @@ impl Page {
         base64(shot["data"].as_str().expect("a picture"))
     }
 
+    /// Forgets what went wrong so far.
+    pub(crate) fn forget(&self) {
+        self.from.store(self.mark(), Ordering::Relaxed);
+    }
+
     /// Everything that went wrong since the page was opened: errors and warnings on the console, exceptions, requests
     /// that failed, what the content security policy stopped, and requests to anywhere but `origins`.
     pub(crate) fn troubles(&self, origins: &[&str]) -> Vec<String> {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use slotkeeper::actuator::{
-    ActuatorSnapshot, DecisionRecord, EventRecord, Incoming, JournalError, OperateError,
-    OperatorCommand, SubmitStatus, Submitted,
+    ActuatorSnapshot, Check, DecisionRecord, EventRecord, Incoming, InterlockVerdict, JournalError,
+    OperateError, OperatorCommand, Reason, SubmitStatus, Submitted,
 };
 use slotkeeper::alertmanager::{Heartbeats, Intake, Webhook};
 use slotkeeper::clock;
@@ -116,7 +116,18 @@ impl Desk for FakeDesk {
                     target: None,
                     verdict: "wait".into(),
                     reason: "no_quorum".into(),
-                    interlocks: vec![],
+                    interlocks: Reason::INTERLOCKS
+                        .into_iter()
+                        .map(|name| InterlockVerdict {
+                            name,
+                            verdict: match name {
+                                Reason::NoQuorum => Check::Deny,
+                                Reason::ClockSkew => Check::Unknown,
+                                _ => Check::Pass,
+                            },
+                            detail: format!("about {}", fixtures::key(1).to_text("STM")),
+                        })
+                        .collect(),
                     view: None,
                     attempt: None,
                     note: None,
@@ -154,6 +165,7 @@ pub(crate) struct House {
     pub(crate) heartbeats: Arc<Heartbeats>,
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) stop: watch::Sender<bool>,
+    pub(crate) followers: Arc<Semaphore>,
 }
 
 /// A snapshot that was taken just now.
@@ -180,6 +192,7 @@ impl House {
             Arc::clone(&heartbeats),
             Arc::clone(&desk) as Arc<dyn Intake>,
         );
+        let followers = Arc::new(Semaphore::new(FOLLOWERS));
         let broken = Arc::clone(&desk);
         let app = App {
             config: Arc::new(config),
@@ -198,7 +211,7 @@ impl House {
             }),
             shutdown,
             sessions: Sessions::default(),
-            followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            followers: Arc::clone(&followers),
         };
         let listeners = start(app, limits).await?;
         Ok(Self {
@@ -208,7 +221,35 @@ impl House {
             heartbeats,
             snapshot,
             stop,
+            followers,
         })
+    }
+
+    /// With so many producers, each with a standby, all well.
+    pub(crate) async fn crowded(n: usize) -> Self {
+        let names: Vec<String> = (0..n).map(|n| format!("producer-{n:03}")).collect();
+        let keys = [fixtures::key(1), fixtures::key(2)];
+        let mut config = fixtures::config();
+        config.producers = names
+            .iter()
+            .map(|name| fixtures::producer(name, &keys))
+            .collect();
+        let house = Self::up(config).await;
+        let mut snapshot = current_snapshot();
+        let alice = snapshot.producers.remove("alice").unwrap();
+        snapshot.producers = names
+            .iter()
+            .map(|name| (name.clone(), Arc::clone(&alice)))
+            .collect();
+        let mut state = (**house.desk.state.borrow()).clone();
+        let standing = state.producers.pop_first().unwrap().1;
+        state.producers = names
+            .into_iter()
+            .map(|name| (("steem".to_owned(), name), standing.clone()))
+            .collect();
+        house.desk.state.send_replace(Arc::new(state));
+        house.snapshot.send_replace(Arc::new(snapshot));
+        house
     }
 
     pub(crate) async fn web(&self, request: &str) -> Answer {

@@ -14,6 +14,7 @@ fn limits() -> Limits {
         connections: 4,
         head: Duration::from_millis(200),
         body: Duration::from_millis(200),
+        write: Duration::from_millis(500),
         drain: Duration::from_secs(5),
     }
 }

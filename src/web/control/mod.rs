@@ -7,17 +7,22 @@
 //! | `POST /-/reload` | reads the configuration again | 202, 500 |
 //! | `POST /api/v1/arm`, `/api/v1/disarm` | the global switch | 200, 409, 503 |
 //! | `POST /api/v1/producers/{chain}/{producer}/{verb}` | `arm`, `disarm`, `pin`, `unpin`, `maintenance`, `failover`, `switchover`, `disable`, `enable`, `rehearse`; body `{to?, until?, override_reason?}` | 202 `{"request_id"}`, 400, 404, 409, 503 |
-//! | `GET /` | control page | 200, 401 |
+//! | `GET /` (`?producer=CHAIN/NAME`) | control page | 200, 401 |
+//! | `GET /confirm?verb=VERB[&producer=CHAIN/NAME]` | "are you sure?": what an order will do, and its form | 200, 401, 404 |
+//! | `GET /requests/{id}` | what became of a request | 200, 401 |
+//! | `GET /api/v1/events` | as on the public listener: what keeps these pages true | 200, 401, 503 |
 //! | `POST /login`, `/logout` | session of the control page | 303, 401 |
 //!
 //! **Browsers.** A POST that another site's page made is refused (403): `Origin` must name this host. Forms carry a
 //! session's CSRF token. Where nothing is configured to authenticate (loopback only), `Host` must be loopback too, so
 //! that a name rebound to 127.0.0.1 opens nothing.
 
+mod pages;
+
 use std::sync::Arc;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 
@@ -26,10 +31,9 @@ use super::auth::Who;
 use super::browser::from_here;
 use super::order::{Order, verb};
 use super::reply::{self, Reply};
-use super::routes::{last_decisions, status_of};
 use super::server::{BoxFuture, Handler, Limits, Peer, read_body};
 use super::session::Session;
-use super::{Loaded, form, page};
+use super::{Loaded, events, form, page};
 use crate::actuator::{OperateError, OperatorCommand, Verb};
 use crate::alertmanager::{Answer, MAX_BODY};
 use crate::clock;
@@ -49,6 +53,9 @@ const MAX_COMMAND: usize = 16 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Route {
     Page,
+    Confirm,
+    Outcome(String),
+    Events,
     Login,
     Logout,
     Webhook,
@@ -64,8 +71,8 @@ enum Route {
 /// A body and how its caller proved itself.
 struct Given {
     body: Bytes,
-    /// A form of the control page: it is answered with a page.
-    form: bool,
+    /// The login of a form of the control page: it is answered with a page.
+    form: Option<Session>,
 }
 
 // === impl Route ===
@@ -74,6 +81,8 @@ impl Route {
     fn of(path: &str) -> Option<Self> {
         Some(match path {
             "/" => Self::Page,
+            "/confirm" => Self::Confirm,
+            "/api/v1/events" => Self::Events,
             "/login" => Self::Login,
             "/logout" => Self::Logout,
             "/api/v1/alertmanager" => Self::Webhook,
@@ -81,6 +90,11 @@ impl Route {
             "/api/v1/arm" => Self::Arm(true),
             "/api/v1/disarm" => Self::Arm(false),
             _ => {
+                if let Some(id) = path.strip_prefix("/requests/") {
+                    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+                    return (!id.is_empty() && id.len() < 64 && id.chars().all(plain))
+                        .then(|| Self::Outcome(id.to_owned()));
+                }
                 let mut parts = path.strip_prefix("/api/v1/producers/")?.split('/');
                 let (chain, producer) = (parts.next()?, parts.next()?);
                 let verb = verb(parts.next()?)?;
@@ -94,6 +108,14 @@ impl Route {
                 }
             }
         })
+    }
+
+    /// Read by a GET; everything else is an order.
+    fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::Page | Self::Confirm | Self::Outcome(_) | Self::Events
+        )
     }
 }
 
@@ -133,10 +155,17 @@ impl Control {
             .auth
             .check(request.headers(), peer.certificate)
             .await;
-        let session = self.app.sessions.find(request.headers());
+        let session = self
+            .app
+            .sessions
+            .find(request.headers(), security.auth.stamp());
         if who.is_none() && session.is_none() {
             return match route {
-                Some(Route::Page) if *request.method() == Method::GET => login_page(security),
+                Some(Route::Page | Route::Confirm | Route::Outcome(_))
+                    if *request.method() == Method::GET =>
+                {
+                    pages::login_page(security)
+                }
                 Some(Route::Login) if *request.method() == Method::POST => {
                     self.login(request, peer, security).await
                 }
@@ -149,19 +178,19 @@ impl Control {
                 "no such command; metrics and status are on the other listener (web.listen)",
             );
         };
-        let wanted = match route {
-            Route::Page => &[Method::GET, Method::HEAD][..],
-            _ => &[Method::POST][..],
+        let (wanted, allow) = if route.is_read() {
+            (&[Method::GET, Method::HEAD][..], "GET, HEAD")
+        } else {
+            (&[Method::POST][..], "POST")
         };
         if !wanted.contains(request.method()) {
-            return reply::method_not_allowed(if route == Route::Page {
-                "GET, HEAD"
-            } else {
-                "POST"
-            });
+            return reply::method_not_allowed(allow);
         }
         match route {
-            Route::Page => self.page(request, peer, session).await,
+            Route::Page => self.page(request, peer, session, security).await,
+            Route::Confirm => self.confirm(&request, peer, session, security),
+            Route::Outcome(id) => self.outcome(&id, &request, peer, session, security).await,
+            Route::Events => events::answer(&self.app, request.method()),
             Route::Webhook if who.is_some() => self.webhook(request).await,
             Route::Webhook => reply::unauthorized(security.auth.challenge()),
             Route::Login => reply::see_other("/"),
@@ -239,14 +268,14 @@ impl Control {
         }
         Ok(Given {
             body,
-            form: is_form,
+            form: session.filter(|_| is_form).cloned(),
         })
     }
 
     async fn command(&self, route: Route, given: Given, session: Option<Session>) -> Reply {
         match route {
-            Route::Reload => self.reload(given.form).await,
-            Route::Arm(armed) => self.arm(armed, given.form).await,
+            Route::Reload => self.reload(given.form.is_some()).await,
+            Route::Arm(armed) => self.arm(armed, given.form.as_ref()).await,
             Route::Producer {
                 chain,
                 producer,
@@ -258,42 +287,66 @@ impl Control {
                 }
                 reply::see_other("/")
             }
-            Route::Page | Route::Login | Route::Webhook => {
-                reply::problem(StatusCode::NOT_FOUND, "no such command")
-            }
+            _ => reply::problem(StatusCode::NOT_FOUND, "no such command"),
         }
     }
 
+    /// A reload starts everything anew, logins too: its page is the answer itself.
     async fn reload(&self, form: bool) -> Reply {
         match (self.app.reload)().await {
-            Ok(()) => done(
-                form,
-                StatusCode::ACCEPTED,
-                json!({"reloaded": true}),
-                "configuration reloaded",
+            Ok(()) if form => reply::html(
+                StatusCode::OK,
+                page::notice(
+                    "The configuration is reloaded. Logins ended with the old one: log in again.",
+                ),
             ),
+            Ok(()) => reply::json(StatusCode::ACCEPTED, &json!({"reloaded": true})),
             Err(why) => {
                 tracing::error!(
                     why,
                     "the configuration could not be reloaded; the old one stays in force"
                 );
-                failed(form, StatusCode::INTERNAL_SERVER_ERROR, &why)
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                if form {
+                    let what = format!("Not reloaded, the old configuration stays in force: {why}");
+                    return reply::html(status, page::problem(&what));
+                }
+                reply::problem(status, why)
             }
         }
     }
 
-    async fn arm(&self, armed: bool, form: bool) -> Reply {
+    async fn arm(&self, armed: bool, form: Option<&Session>) -> Reply {
         match self.app.desk.arm_all(armed).await {
-            Ok(()) => {
-                let word = if armed { "armed" } else { "disarmed" };
-                done(form, StatusCode::OK, json!({"armed": armed}), word)
-            }
-            Err(error) => failed(form, status_of_error(&error), &error.to_string()),
+            Ok(()) => match form {
+                Some(session) if armed => {
+                    self.back(session, "Armed: a fault is acted on from now on.")
+                }
+                Some(session) => self.back(
+                    session,
+                    "Disarmed: nothing is switched but by a person's hand.",
+                ),
+                None => reply::json(StatusCode::OK, &json!({"armed": armed})),
+            },
+            Err(error) => self.failed(form, status_of_error(&error), &error.to_string()),
+        }
+    }
+
+    /// Back to the control page, which says it once.
+    fn back(&self, session: &Session, said: &str) -> Reply {
+        self.app.sessions.say(session, said.to_owned());
+        reply::see_other("/")
+    }
+
+    fn failed(&self, form: Option<&Session>, status: StatusCode, why: &str) -> Reply {
+        match form {
+            Some(session) => self.back(session, &format!("Not done: {why}")),
+            None => reply::problem(status, why),
         }
     }
 
     async fn operate(&self, chain: String, producer: String, verb: Verb, given: &Given) -> Reply {
-        let order = if given.form {
+        let order = if given.form.is_some() {
             Order::from_form(&form::parse(&String::from_utf8_lossy(&given.body)))
         } else {
             Order::from_json(&given.body)
@@ -301,7 +354,7 @@ impl Control {
         let checked = order.and_then(|o| o.check(self.app.prefix(&chain), clock::now_ms()));
         let (to, until, override_reason) = match checked {
             Ok(checked) => checked,
-            Err(why) => return failed(given.form, StatusCode::BAD_REQUEST, &why),
+            Err(why) => return self.failed(given.form.as_ref(), StatusCode::BAD_REQUEST, &why),
         };
         let command = OperatorCommand {
             chain,
@@ -312,81 +365,28 @@ impl Control {
             override_reason,
         };
         tracing::info!(?command, "operator command");
-        match self.app.desk.operate(command).await {
-            Ok(id) => done(
-                given.form,
-                StatusCode::ACCEPTED,
-                json!({"request_id": id}),
-                &format!("accepted as request {id}"),
-            ),
-            Err(error) => failed(given.form, status_of_error(&error), &error.to_string()),
+        let decided = verb.switches();
+        let done = format!("{}/{}: {}", command.chain, command.producer, done(verb));
+        match (self.app.desk.operate(command).await, &given.form) {
+            (Ok(id), None) => reply::json(StatusCode::ACCEPTED, &json!({"request_id": id})),
+            (Ok(id), Some(_)) if decided => reply::see_other(&format!("/requests/{id}")),
+            (Ok(id), Some(session)) => self.back(session, &format!("{done} (request {id}).")),
+            (Err(error), form) => {
+                self.failed(form.as_ref(), status_of_error(&error), &error.to_string())
+            }
         }
-    }
-
-    async fn page(
-        &self,
-        request: Request<Incoming>,
-        peer: Peer,
-        session: Option<Session>,
-    ) -> Reply {
-        let fresh = session.is_none();
-        let Some(session) = session.or_else(|| self.app.sessions.begin()) else {
-            return unavailable("this system gives no random numbers");
-        };
-        let said = form::parse(request.uri().query().unwrap_or("")).remove("said");
-        let decisions = last_decisions(&self.app).await;
-        let control = page::Controls {
-            csrf: &session.csrf,
-            said: said.as_deref(),
-        };
-        let mut reply = reply::html(
-            StatusCode::OK,
-            page::render(&status_of(&self.app), &decisions, Some(&control)),
-        );
-        if fresh {
-            set_cookie(&mut reply, &session, peer.tls);
-        }
-        reply
-    }
-
-    async fn login(&self, request: Request<Incoming>, peer: Peer, security: &Loaded) -> Reply {
-        let Ok(body) = read_body(request.into_body(), MAX_COMMAND, self.limits.body).await else {
-            return login_page(security);
-        };
-        let token = form::parse(&String::from_utf8_lossy(&body)).remove("token");
-        if !token.is_some_and(|t| security.auth.knows_token(t.trim())) {
-            tracing::warn!(peer = %peer.addr, "a login with a wrong token");
-            return reply::html(
-                StatusCode::UNAUTHORIZED,
-                page::login(Some("That is not the token.")),
-            );
-        }
-        let Some(session) = self.app.sessions.begin() else {
-            return unavailable("this system gives no random numbers");
-        };
-        let mut reply = reply::see_other("/");
-        set_cookie(&mut reply, &session, peer.tls);
-        reply
     }
 }
 
-fn login_page(security: &Loaded) -> Reply {
-    if !security.auth.has_token() {
-        return reply::unauthorized(security.auth.challenge());
-    }
-    let mut reply = reply::html(StatusCode::UNAUTHORIZED, page::login(None));
-    // With users configured, a browser may as well ask for one.
-    if let Ok(challenge) = HeaderValue::from_str(security.auth.challenge()) {
-        reply
-            .headers_mut()
-            .insert(hyper::header::WWW_AUTHENTICATE, challenge);
-    }
-    reply
-}
-
-fn set_cookie(reply: &mut Reply, session: &Session, tls: bool) {
-    if let Ok(cookie) = HeaderValue::from_str(&session.cookie(tls)) {
-        reply.headers_mut().insert(SET_COOKIE, cookie);
+/// What a standing order has done.
+fn done(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Arm => "armed",
+        Verb::Disarm => "disarmed",
+        Verb::Pin => "pinned, left alone from now on",
+        Verb::Unpin => "unpinned",
+        Verb::Maintenance => "maintenance noted",
+        _ => "accepted",
     }
 }
 
@@ -396,23 +396,6 @@ fn unavailable(why: &str) -> Reply {
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     reply
-}
-
-fn done(form: bool, status: StatusCode, body: serde_json::Value, said: &str) -> Reply {
-    if form {
-        return reply::see_other(&format!("/?said={}", page::query(said)));
-    }
-    reply::json(status, &body)
-}
-
-fn failed(form: bool, status: StatusCode, why: &str) -> Reply {
-    if form {
-        return reply::see_other(&format!(
-            "/?said={}",
-            page::query(&format!("Not done: {why}"))
-        ));
-    }
-    reply::problem(status, why)
 }
 
 fn status_of_error(error: &OperateError) -> StatusCode {
@@ -433,6 +416,10 @@ mod tests {
         assert_eq!(Route::of("/"), Some(Route::Page));
         assert_eq!(Route::of("/api/v1/arm"), Some(Route::Arm(true)));
         assert_eq!(
+            Route::of("/requests/r-01"),
+            Some(Route::Outcome("r-01".into()))
+        );
+        assert_eq!(
             Route::of("/api/v1/producers/steem/al%69ce/failover"),
             Some(Route::Producer {
                 chain: "steem".into(),
@@ -442,6 +429,9 @@ mod tests {
         );
         for nowhere in [
             "/x",
+            "/requests/",
+            "/requests/../x",
+            "/requests/%3Cscript%3E",
             "/api/v1/producers/steem/alice",
             "/api/v1/producers/steem/alice/explode",
             "/api/v1/producers/a/b/arm/c",
