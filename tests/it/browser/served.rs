@@ -55,12 +55,12 @@ async fn stumbles(page: &Page) -> Vec<String> {
                  !t.querySelector('th[scope=col]') || !(t.caption || t.closest('[aria-label]'))).length;
                const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
                return [n('h1'), bare, ids.length - new Set(ids).size,
-                 n('html[lang]'), n('button:not(form button)')] })()",
+                 n('html[lang]'), n('button:not(form button)'), n('[role=status] time, [aria-live] time')] })()",
         )
         .await;
-    if counts != serde_json::json!([1, 0, 0, 1, 0]) {
+    if counts != serde_json::json!([1, 0, 0, 1, 0, 0]) {
         found.push(format!(
-            "h1, tables without headers or name, ids given twice, language, buttons without a form: {counts}"
+            "h1, tables without headers or name, ids given twice, language, buttons without a form, times read aloud again and again: {counts}"
         ));
     }
     found
