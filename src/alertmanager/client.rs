@@ -126,13 +126,12 @@ impl Alertmanagers {
                 _ = async { let _ = shutdown.wait_for(|s| *s).await; } => break,
             }
             self.poll(journal.as_ref()).await;
-            self.count_failures().await;
             task.tick();
         }
         task.retire();
     }
 
-    /// Asks all for their silences once.
+    /// Asks all for their silences, and for what they could not deliver, once.
     pub async fn poll(&self, journal: &dyn Journal) {
         let answers = all(&self.each, |one| one.silences()).await;
         for (one, answer) in self.each.iter().zip(answers) {
@@ -153,6 +152,7 @@ impl Alertmanagers {
                 }
             }
         }
+        self.count_failures().await;
     }
 
     /// Reads what each failed to deliver. One that does not show its counters is not counted: that it is silent is known.

@@ -221,7 +221,6 @@ fn slotkeeper_yml(config: &WorldConfig, ports: &Ports, devnet: &Devnet) -> anyho
     let url = |name: &str| -> anyhow::Result<String> {
         Ok(devnet.endpoint_of(name).map_err(anyhow::Error::msg)?.url())
     };
-    let poll_ms = (config.interval_ms / 3).clamp(50, 1000);
     let alertmanagers = if config.monitoring {
         format!("[{{url: \"http://127.0.0.1:{}\"}}]", ports.alertmanager)
     } else {
@@ -257,7 +256,6 @@ chains:
     protocol: {protocol}
     chain_id: "{chain_id}"
 {constants}    block_interval: {interval}ms
-    poll_interval: {poll_ms}ms
     endpoints:
       - {{url: "{full1}", provider: one}}
       - {{url: "{full2}", provider: two}}

@@ -3,6 +3,8 @@
 use std::process::Stdio;
 
 use serde_json::Value;
+use slotkeeper::chain::Protocol;
+use slotkeeper::demo::world::{World, WorldConfig};
 
 /// Runs the demo to its end; returns its exit code and its lines.
 async fn demo(args: &[&str]) -> (Option<i32>, Vec<String>) {
@@ -110,6 +112,21 @@ async fn on_antelope_the_new_key_takes_its_time_and_the_story_ends_well() {
     {
         assert!(at(pair[0]) < at(pair[1]), "{pair:?}: {lines:#?}");
     }
+}
+
+/// As `slotkeeper demo --chain antelope` starts it: half a second is no devnet's pace, and is polled like a public chain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_pace_of_a_real_antelope_chain_the_world_starts() {
+    let world = World::start(&WorldConfig {
+        protocol: Protocol::Antelope,
+        interval_ms: 500,
+        seed: 1,
+        others: 3,
+        monitoring: false,
+        port_base: 0,
+    })
+    .await;
+    world.expect("the world starts").stop().await;
 }
 
 #[tokio::test]

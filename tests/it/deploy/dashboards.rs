@@ -7,9 +7,11 @@
 //! | `queries` | what the queries read exists, and what is shown comes out of them |
 //! | `whole` | what holds for the dashboards together: variables, links, runbooks, layout, provisioning |
 //! | `ask` | a query with its variables filled in, as Grafana would ask it |
+//! | `drawn` | the panels in a browser |
 //! | `story` | every query on a real Prometheus that watched a producer being moved |
 
 mod ask;
+mod drawn;
 pub(crate) mod lint;
 pub(crate) mod model;
 pub(crate) mod queries;

@@ -223,6 +223,47 @@ pub(crate) fn on_the_page(bundle: &Bundle) -> Result<(), String> {
     Ok(())
 }
 
+/// Every label that a page writes behind a metric, `metric{label}` or `metric{label="value"}`, is one of its labels.
+pub(crate) fn labels_on_pages(bundle: &Bundle) -> Result<(), String> {
+    let known = metrics(bundle)?;
+    let mut pages = vec![(
+        "deploy/README.md".to_owned(),
+        bundle.text("deploy/README.md")?.to_owned(),
+    )];
+    let runbooks = bundle.under(super::bundle::RUNBOOKS);
+    pages.extend(runbooks.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    for entry in std::fs::read_dir(root().join("docs")).map_err(|e| e.to_string())? {
+        let path = entry.map_err(|e| e.to_string())?.path();
+        if path.extension().is_some_and(|e| e == "md") {
+            let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
+            pages.push((path.display().to_string(), text));
+        }
+    }
+    let mut seen = 0;
+    for (file, text) in pages {
+        for (at, _) in text.match_indices("slotkeeper_") {
+            let rest = &text[at..];
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            let (name, rest) = rest.split_at(end.unwrap_or(rest.len()));
+            let Some((inside, _)) = rest.strip_prefix('{').and_then(|r| r.split_once('}')) else {
+                continue;
+            };
+            let labels = promql::Known::family(&known, name).map(|f| f.labels);
+            for part in inside.split(',') {
+                let label = part.split(['=', '!']).next().unwrap_or_default().trim();
+                seen += 1;
+                if !labels.as_ref().is_some_and(|l| l.contains(label)) {
+                    return Err(format!("{file}: {name} has no label {label}"));
+                }
+            }
+        }
+    }
+    if seen < 10 {
+        return Err(format!("only {seen} labels on all pages"));
+    }
+    Ok(())
+}
+
 /// Words that can only be metrics of slotkeeper.
 fn metric_words(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
@@ -240,6 +281,7 @@ fn promtool_passes_the_rules() {
 fn rules_speak_of_metrics_and_labels_that_exist() {
     expressions(&Bundle::shipped()).unwrap_or_else(|e| panic!("{e}"));
     on_the_page(&Bundle::shipped()).unwrap_or_else(|e| panic!("{e}"));
+    labels_on_pages(&Bundle::shipped()).unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]

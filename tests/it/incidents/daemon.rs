@@ -9,6 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
+use crate::rig::{Rig, RigConfig, free_ports};
+
 /// Everything needed to start it.
 #[derive(Debug, Clone)]
 struct Launch {
@@ -175,4 +177,22 @@ pub(crate) fn send(id: Option<u32>, signal: Signal) {
     let id = id.and_then(|id| i32::try_from(id).ok());
     let pid = id.and_then(Pid::from_raw).expect("it runs");
     kill_process(pid, signal).expect("signalled");
+}
+
+/// A full disk fails every line of the log, and with it what used to be reported on the same stderr.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_ends_nothing() {
+    let rig = Rig::without_app(RigConfig {
+        ports: free_ports(),
+        actuator: "armed: false".into(),
+        seed: 2019,
+        ..RigConfig::default()
+    })
+    .await;
+    let mut daemon = Daemon::new(&rig.config_file(), Path::new("/dev/full"), false);
+    daemon.start();
+    rig.until_status("able", |s| s["producers"][0]["able"] == true)
+        .await;
+    daemon.kill().await;
+    rig.stop().await;
 }

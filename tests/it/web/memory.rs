@@ -56,12 +56,16 @@ async fn a_restart_forgets_no_heartbeat() {
 }
 
 /// A stand-in Alertmanager: gives the same answer to everything and tells what it was asked.
+/// `COUNT` in the answer is how often it was asked.
 async fn alertmanager(answer: String) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (asked, questions) = mpsc::unbounded_channel();
     tokio::spawn(async move {
+        let mut count = 0;
         while let Ok((mut stream, _)) = listener.accept().await {
+            count += 1;
+            let answer = answer.replace("COUNT", &count.to_string());
             let mut head = Vec::new();
             let mut byte = [0; 1];
             while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).await.is_ok() {
@@ -163,6 +167,31 @@ async fn one_that_says_silenced_outweighs_the_rest_and_a_hung_one_costs_a_second
             .expect("a hung Alertmanager is not waited for");
         assert_eq!(said, expected, "{urls:?}");
     }
+}
+
+/// Its counters are looked at with the silences; one that keeps no counters is no trouble.
+#[tokio::test]
+async fn what_an_alertmanager_cannot_deliver_is_noticed() {
+    let dir = TempDir::new().unwrap();
+    let journal = journal(dir.path());
+    let page = "alertmanager_notifications_failed_total{integration=\"slack\"} COUNT\n";
+    let (failing, mut questions) = alertmanager(page.into()).await;
+    let (other, _) = alertmanager("[]".into()).await;
+    let asked = Alertmanagers::new(&asking(&[&format!("{failing}/base"), &other])).unwrap();
+    asked.poll(journal.as_ref()).await;
+    assert_eq!(asked.undelivered(), [], "what it has failed on before");
+    asked.poll(journal.as_ref()).await;
+    let undelivered = asked.undelivered();
+    let [slack] = &undelivered[..] else {
+        panic!("{undelivered:?}");
+    };
+    assert_eq!(slack.alertmanager, format!("{failing}/base"));
+    assert_eq!(slack.integration, "slack");
+    let asked: Vec<String> = std::iter::from_fn(|| questions.try_recv().ok()).collect();
+    assert!(
+        asked.iter().any(|q| q.starts_with("GET /base/metrics ")),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]

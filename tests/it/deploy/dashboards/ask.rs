@@ -12,6 +12,10 @@ pub(crate) const VARIABLES: [&str; 4] = ["job", "instance", "chain", "producer"]
 /// `$__rate_interval`: four times the data source's `timeInterval`, as Grafana has it when zoomed in.
 pub(crate) const RATE_INTERVAL: &str = "60s";
 
+/// `$__interval` where a panel asks for a minute at least: bars that count events stand side by side then, and none is
+/// counted twice.
+pub(crate) const INTERVAL: &str = "60s";
+
 // === impl Chosen ===
 
 impl Chosen {
@@ -34,11 +38,14 @@ impl Chosen {
     pub(crate) fn fill(&self, query: &str, range_s: u64) -> String {
         let mut query = query
             .replace("$__rate_interval", RATE_INTERVAL)
+            .replace("$__interval", INTERVAL)
             .replace("$__range", &format!("{range_s}s"));
         for (variable, value) in &self.0 {
             query = query.replace(&format!("${variable}"), value);
         }
-        assert!(!query.contains('$'), "{query}: a variable is left");
+        // `$1` is a piece of what a pattern matched.
+        let left = query.replace("$1", "");
+        assert!(!left.contains('$'), "{query}: a variable is left");
         query
     }
 }

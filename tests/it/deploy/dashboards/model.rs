@@ -88,6 +88,8 @@ model! {
     Panel {
         id: u32, r#type: Kind, title: String, grid_pos: Place,
         description: Option<String>, datasource: Option<Source>, #[serde(default)] links: Vec<PanelLink>,
+        /// The least `$__interval`.
+        interval: Option<String>,
         #[serde(default)] targets: Vec<Target>, field_config: Option<FieldConfig>, options: Option<Value>,
         #[serde(default)] transformations: Vec<Transformation>,
         collapsed: Option<bool>, panels: Option<Vec<Nothing>>,

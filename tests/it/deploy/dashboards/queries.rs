@@ -30,6 +30,12 @@ pub(crate) fn expressions(bundle: &Bundle) -> Result<(), String> {
                 {
                     wrong.push(format!("{name}: format, instant or range"));
                 }
+                let counted = target.expr.contains("[$__interval]");
+                if counted != (panel.interval.as_deref() == Some("1m")) {
+                    wrong.push(format!(
+                        "{name}: counts over $__interval, which is to be a minute at least"
+                    ));
+                }
                 let one_line = panel.r#type != Kind::Table && legend.is_none();
                 if one_line
                     || target.format.is_some_and(|f| f == Format::Table)
@@ -268,7 +274,7 @@ fn fitting(expr: &str) -> &'static [&'static str] {
         "_seconds_bucket{",
         "_seconds_sum{",
         "_age_seconds{",
-        "_timestamp_seconds{",
+        "_last_vote_timestamp_seconds{",
     ]) {
         &["s", "dtdurations"]
     } else {

@@ -204,6 +204,7 @@ async fn every_query_is_answered_after_a_producer_was_moved() {
     until_answered(prometheus, open, &Chosen::all()).await;
     the_story_is_told(prometheus, &rig).await;
     what_is_chosen_counts(prometheus).await;
+    super::drawn::every_panel_shows_something(prometheus).await;
     monitoring.stop().await;
     rig.stop().await;
 }

@@ -354,6 +354,14 @@ fn in_a_query() {
             check,
             "no counter",
         ),
+        // A window shorter than two scrapes is empty.
+        mutant(
+            RPC,
+            "\"interval\": \"1m\",\n",
+            "",
+            check,
+            "a minute at least",
+        ),
         // What is chosen on top must count, and All must not mean every job of a whole company.
         mutant(
             RPC,
