@@ -1,6 +1,10 @@
 # One door: `make demo`, `make test`, `make soak`, `make bench`, `make lint`. Each sets up what it needs by itself.
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
+.PHONY: help setup demo demo-guard demo-exit demo-nodeos test test-rules bench deb lint fmt
+=======
 .PHONY: help setup demo demo-guard demo-exit demo-nodeos test soak test-rules bench lint fmt
+>>>>>>> main
 
 CARGO ?= cargo
 
@@ -41,6 +45,9 @@ test-rules: setup ## the alert rules, runbooks, scrape config and routing only
 
 bench: ## the figures of docs/benchmarks.md, on this machine (ARGS="-- quick": fewer samples; "-- --json")
 	$(CARGO) bench --locked $(ARGS)
+
+deb: ## the Debian package, in target/debian (release build)
+	@scripts/deb.sh $(ARGS)
 
 lint: ## formatting, clippy, documentation, house rules; warnings are errors
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy

@@ -13,7 +13,7 @@ want() { # want PACKAGE PROGRAM: the package unless the program is there
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 tell_what_is_left() {
   local program
-  for program in prometheus promtool amtool openssl sqlite3 curl chromium cc; do
+  for program in prometheus promtool amtool openssl sqlite3 curl systemd-analyze chromium cc; do
     have "$program" || echo "setup: $program is still missing; what needs it will say so. Put it on the PATH by hand" >&2
   done
 }
@@ -25,6 +25,7 @@ want prometheus-alertmanager amtool
 want openssl openssl
 want sqlite3 sqlite3
 want curl curl
+want systemd systemd-analyze # judges the unit; never started
 want chromium chromium
 have cc || packages+=(gcc libc6-dev) # SQLite and the TLS library are compiled from C
 

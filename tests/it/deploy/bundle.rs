@@ -97,16 +97,21 @@ impl Bundle {
     /// As in the repository.
     pub(crate) fn shipped() -> Self {
         let mut files = BTreeMap::new();
-        for folder in [
-            "deploy/prometheus",
-            "deploy/alertmanager",
-            "deploy/grafana",
-            "docs/runbooks",
-            "examples",
-        ] {
+        for folder in ["deploy", "docs", "examples", "scripts"] {
             collect(&root(), folder, &mut files);
         }
-        collect_one("deploy/README.md", &mut files);
+        for file in [
+            ".dockerignore",
+            ".gitignore",
+            "CHANGELOG.md",
+            "Cargo.toml",
+            "Dockerfile",
+            "LICENSE-MIT",
+            "README.md",
+            "SECURITY.md",
+        ] {
+            collect_one(file, &mut files);
+        }
         assert!(files.len() > 60, "only {} files", files.len());
         Self(files)
     }
@@ -150,6 +155,11 @@ impl Bundle {
         Ok(rules
             .filter_map(|(_, rule)| Some((rule.alert.clone()?, rule)))
             .collect())
+    }
+
+    /// Paths of all files.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// Breaks a file. What is replaced must be there, else the test that breaks it proves nothing.

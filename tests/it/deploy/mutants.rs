@@ -3,6 +3,7 @@
 
 mod dashboards;
 mod delivery;
+mod packages;
 mod rules;
 
 use super::bundle::Bundle;
