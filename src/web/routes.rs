@@ -89,7 +89,7 @@ impl Public {
             "/-/ready" => self.ready(),
             "/api/v1/status" => reply::compress(
                 request.headers(),
-                reply::json(StatusCode::OK, &status_of(&self.0)),
+                reply::json(StatusCode::OK, &status_of(&self.0).await),
             ),
             "/api/v1/decisions" => self.decisions(request).await,
             "/api/v1/events" => events::answer(&self.0, request.method()),
@@ -152,7 +152,7 @@ impl Public {
     async fn page(&self, request: &Request<Incoming>) -> Reply {
         let query = super::form::parse(request.uri().query().unwrap_or(""));
         let decisions = last_decisions(&self.0).await;
-        let status = status_of(&self.0);
+        let status = status_of(&self.0).await;
         let look = page::Look {
             now: clock::now_ms(),
             only: query.get("producer").map(String::as_str),
@@ -181,8 +181,14 @@ pub(super) fn not_ready(app: &App) -> Vec<String> {
     )
 }
 
-/// `/api/v1/status`.
-pub(super) fn status_of(app: &App) -> Value {
+/// `/api/v1/status`, made off the event loop: of ten thousand producers it takes long enough to delay a webhook.
+pub(super) async fn status_of(app: &Arc<App>) -> Value {
+    let here = Arc::clone(app);
+    let made = tokio::task::spawn_blocking(move || make_status(&here));
+    made.await.unwrap_or(Value::Null)
+}
+
+fn make_status(app: &App) -> Value {
     let now = clock::now_ms();
     status::status(&status::Inputs {
         config: &app.config,

@@ -188,7 +188,7 @@ impl Control {
         }
         match route {
             Route::Page => self.page(request, peer, session, security).await,
-            Route::Confirm => self.confirm(&request, peer, session, security),
+            Route::Confirm => self.confirm(&request, peer, session, security).await,
             Route::Outcome(id) => self.outcome(&id, &request, peer, session, security).await,
             Route::Events => events::answer(&self.app, request.method()),
             Route::Webhook if who.is_some() => self.webhook(request).await,

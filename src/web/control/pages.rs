@@ -42,7 +42,7 @@ impl Control {
         let query = form::parse(request.uri().query().unwrap_or(""));
         let live = query.get("part").is_some_and(|p| p == "live");
         let decisions = last_decisions(&self.app).await;
-        let status = status_of(&self.app);
+        let status = status_of(&self.app).await;
         self.session(found, peer, security, |session| {
             let said = self.app.sessions.said(session, live);
             let look = page::Look {
@@ -65,7 +65,7 @@ impl Control {
     }
 
     /// "Are you sure?"
-    pub(super) fn confirm(
+    pub(super) async fn confirm(
         &self,
         request: &Request<Incoming>,
         peer: Peer,
@@ -75,7 +75,7 @@ impl Control {
         let query = form::parse(request.uri().query().unwrap_or(""));
         let verb = query.get("verb").map_or("", String::as_str);
         let producer = query.get("producer").map(String::as_str);
-        let status = status_of(&self.app);
+        let status = status_of(&self.app).await;
         self.session(found, peer, security, |session| {
             match page::confirm(&status, verb, producer, &session.csrf) {
                 Some(html) => reply::html(StatusCode::OK, html),

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::parts::{Level, badge, esc, full_name, list, query, said, short_key, shown, text, yes};
+use super::parts::{
+    Level, badge, esc, full_name, list, query, relative, said, short_key, shown, text, yes,
+};
 use super::{Decisions, decisions, frame, standing};
 use crate::clock::Millis;
 
@@ -336,9 +338,10 @@ pub(in crate::web) fn request_live(out: &mut String, id: &str, found: &Decisions
             for (n, d) in all.iter().enumerate() {
                 let _ = write!(
                     out,
-                    "<section class=card><p{}>{}</p>",
+                    "<section class=card><p{}>{}</p><p class=dim>Decided {}</p>",
                     if n == 0 { " role=status" } else { "" },
-                    decisions::summary(d, time)
+                    decisions::sentence(d),
+                    relative(decisions::at(d), time)
                 );
                 decisions::one(out, d);
                 out.push_str("</section>");

@@ -42,13 +42,20 @@ pub(super) fn render(
     out.push_str("</section>");
 }
 
-fn at(d: &DecisionRecord) -> Option<Millis> {
+/// When.
+pub(super) fn at(d: &DecisionRecord) -> Option<Millis> {
     let time: jiff::Timestamp = d.time.parse().ok()?;
     Some(time.as_millisecond())
 }
 
-/// One sentence.
+/// One sentence, and when.
 pub(super) fn summary(d: &DecisionRecord, now: Millis) -> String {
+    let when = relative(at(d), now);
+    format!("{} <span class=dim>{when}</span>", sentence(d))
+}
+
+/// One sentence. Without a time: where it is read aloud when it changes, a ticking one would never let it rest.
+pub(super) fn sentence(d: &DecisionRecord) -> String {
     let rehearsal = d.action == "rehearse" || d.cause == "drill";
     let (level, verdict) = match d.verdict.as_str() {
         "act" if rehearsal => (Level::Ok, "Would act"),
@@ -71,7 +78,7 @@ pub(super) fn summary(d: &DecisionRecord, now: Millis) -> String {
             reason => format!(": {}", esc(reason)),
         });
     format!(
-        "{} {} of {}/{}{target}, asked for by {} <span class=dim>{}</span>{why}",
+        "{} {} of {}/{}{target}, asked for by {}{why}",
         badge(level, verdict),
         esc(&d.action),
         esc(&d.chain),
@@ -83,7 +90,6 @@ pub(super) fn summary(d: &DecisionRecord, now: Millis) -> String {
             "drill" => "a drill".to_owned(),
             other => esc(other),
         },
-        relative(at(d), now),
     )
 }
 

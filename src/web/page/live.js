@@ -5,7 +5,7 @@
   const main = document.querySelector('main[data-live]'), live = document.getElementById('live');
   if (!main || !live || !window.EventSource) return;
   const QUIET = 12000, AGAIN = 2000, PACE = 1000;
-  let source = null, offset = 0, heard = 0, told = Date.now(), on = false, busy = false, due = null, last = 0, retry = null;
+  let source = null, offset = 0, heard = 0, told = Date.now(), on = false, busy = false, again = false, due = null, next = 0, retry = null;
 
   const day = ms => new Date(ms).toISOString().slice(11, 19) + ' UTC';
   const distance = ms => {
@@ -59,9 +59,11 @@
   };
   const refresh = async () => {
     due = null;
-    if (busy || !source) return;
+    if (!source) return;
+    if (busy) { again = true; return; }
     const from = source;
-    busy = true; last = performance.now();
+    busy = true;
+    const began = performance.now();
     try {
       const query = new URLSearchParams(location.search);
       query.set('part', 'live');
@@ -77,9 +79,15 @@
       show(true, 'Live');
     } catch (e) {
       if (from === source) lose(e.message.startsWith(' ') ? e.message : '');
-    } finally { busy = false; }
+    } finally {
+      // A page that takes long to make is asked for less often.
+      const now = performance.now();
+      next = Math.max(began + PACE, now + 4 * (now - began));
+      busy = false;
+      if (again) { again = false; soon(); }
+    }
   };
-  const soon = () => { if (due === null) due = setTimeout(refresh, Math.max(0, last + PACE - performance.now())); };
+  const soon = () => { if (due === null) due = setTimeout(refresh, Math.max(0, next - performance.now())); };
   const connect = () => {
     const mine = source = new EventSource('/api/v1/events');
     heard = performance.now();

@@ -13,6 +13,8 @@ use super::strip::strip;
 
 /// More than these are a table.
 const CARDS: usize = 12;
+/// Rows of the table: those with keys here and those in trouble come first; the rest is counted.
+const ROWS: usize = 250;
 
 /// All producers, or the one that was asked for.
 pub(super) fn render(out: &mut String, status: &Value, look: &Look<'_>) {
@@ -80,12 +82,28 @@ fn readiness(p: &Value) -> (Level, &'static str) {
 }
 
 fn table(out: &mut String, all: &[Value], look: &Look<'_>) {
-    out.push_str("<div class=wide role=region aria-label=\"Table of producers\" tabindex=0><table><thead><tr><th scope=col>Producer<th scope=col>State<th scope=col>Key in force<th scope=col>Standbys<th scope=col>Recent slots<th scope=col>Next slot<th scope=col>Would it act</tr></thead><tbody>");
-    let mut order: Vec<&Value> = all.iter().collect();
-    order.sort_by_key(|p| std::cmp::Reverse((standing(p).0, readiness(p).0)));
-    for p in order {
+    let standings: Vec<(Level, String)> = all.iter().map(standing).collect();
+    let _ = write!(out, "<p>{} producers", all.len());
+    for level in [Level::Bad, Level::Busy, Level::Note, Level::Ok] {
+        let n = standings.iter().filter(|(l, _)| *l == level).count();
+        let words = match level {
+            Level::Bad => "at fault",
+            Level::Busy => "being moved",
+            Level::Note => "to look at",
+            Level::Ok => "producing",
+        };
+        if n > 0 {
+            let _ = write!(out, ", {}", badge(level, &format!("{n} {words}")));
+        }
+    }
+    out.push_str(".</p><div class=wide role=region aria-label=\"Table of producers\" tabindex=0><table><thead><tr><th scope=col>Producer<th scope=col>State<th scope=col>Key in force<th scope=col>Standbys<th scope=col>Recent slots<th scope=col>Next slot<th scope=col>Would it act</tr></thead><tbody>");
+    let mut order: Vec<(&Value, (Level, String))> = all.iter().zip(standings).collect();
+    order.sort_by_key(|(p, (level, _))| {
+        std::cmp::Reverse((!yes(p, "watched_only"), *level, readiness(p).0))
+    });
+    let left_out = order.len().saturating_sub(ROWS);
+    for (p, (level, state)) in order.into_iter().take(ROWS) {
         let name = full_name(p);
-        let (level, state) = standing(p);
         let (able_level, able) = readiness(p);
         let (ready, of) = standbys(p);
         let in_force = text(p, "effective_key");
@@ -114,6 +132,12 @@ fn table(out: &mut String, all: &[Value], look: &Look<'_>) {
         );
     }
     out.push_str("</tbody></table></div>");
+    if left_out > 0 {
+        let _ = write!(
+            out,
+            "<p class=dim>And {left_out} more that are only watched or well: <code>/?producer=CHAIN/NAME</code> shows one of them, <a href=/api/v1/status>the status as JSON</a> all.</p>"
+        );
+    }
 }
 
 /// Keys that are ready to take over, of those that could.

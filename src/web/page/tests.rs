@@ -135,4 +135,25 @@ fn a_hundred_producers_with_standbys_are_small_enough() {
     );
     assert!(page.len() < 150_000, "{} bytes", page.len());
     assert!(page.contains("100 producers produce"));
+
+    // Ten thousand that are only watched do not make a page of megabytes, and the one that is kept comes first.
+    let mut many = vec![
+        json!({"chain": "steem", "name": "other", "fault": "no", "consecutive_missed": 0, "watched_only": true});
+        10_000
+    ];
+    many.push(status["producers"][7].clone());
+    let status = json!({"armed": true, "producers": many});
+    let page = render(
+        &status,
+        &Ok(vec![]),
+        &Look {
+            now: 0,
+            only: None,
+            controls: None,
+        },
+    );
+    assert!(page.len() < 200_000, "{} bytes", page.len());
+    assert!(page.contains("And 9751 more"));
+    let at = |part: &str| page.find(part).expect(part);
+    assert!(at("steem/producer-007</a>") < at("steem/other</a>"));
 }
