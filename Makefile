@@ -35,7 +35,7 @@ test: setup ## every test (TESTS=name picks some)
 soak: setup ## every row of docs/incident-matrix.md, on the whole stack, and its figures (about twenty minutes; ROWS=word picks some)
 	SLOTKEEPER_SOAK=1 ROWS="$(ROWS)" $(CARGO) test --locked --test it incidents::each -- --nocapture
 
-test-rules: setup ## the alert rules, runbooks, scrape config and routing only
+test-rules: setup ## the alert rules, runbooks, scrape config, routing and dashboards only
 	promtool check rules --lint=all --lint-fatal deploy/prometheus/rules/*.yml
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool check config deploy/prometheus/prometheus-relaxed.yml

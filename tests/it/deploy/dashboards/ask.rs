@@ -12,10 +12,6 @@ pub(crate) const VARIABLES: [&str; 4] = ["job", "instance", "chain", "producer"]
 /// `$__rate_interval`: four times the data source's `timeInterval`, as Grafana has it when zoomed in.
 pub(crate) const RATE_INTERVAL: &str = "60s";
 
-/// `$__interval` where a panel asks for a minute at least: bars that count events stand side by side then, and none is
-/// counted twice.
-pub(crate) const INTERVAL: &str = "60s";
-
 // === impl Chosen ===
 
 impl Chosen {
@@ -38,7 +34,6 @@ impl Chosen {
     pub(crate) fn fill(&self, query: &str, range_s: u64) -> String {
         let mut query = query
             .replace("$__rate_interval", RATE_INTERVAL)
-            .replace("$__interval", INTERVAL)
             .replace("$__range", &format!("{range_s}s"));
         for (variable, value) in &self.0 {
             query = query.replace(&format!("${variable}"), value);
@@ -56,4 +51,18 @@ pub(crate) fn shown(text: &str) -> Vec<String> {
     parts
         .filter_map(|part| Some(part.split_once("}}")?.0.trim().to_owned()))
         .collect()
+}
+
+#[test]
+fn a_query_is_filled_in_as_grafana_does() {
+    let several = ["a".to_owned(), "b".to_owned()];
+    let chosen = Chosen::all().with("job", &several);
+    assert_eq!(
+        chosen.fill(
+            "rate(x{job=~\"$job\", y=~\"$chain|\"}[$__rate_interval]) / z[$__range]",
+            300
+        ),
+        "rate(x{job=~\"(a|b)\", y=~\".+|\"}[60s]) / z[300s]"
+    );
+    assert_eq!(shown("{{a}} at {{ b }}"), ["a", "b"]);
 }

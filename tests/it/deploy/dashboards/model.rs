@@ -29,7 +29,7 @@ macro_rules! words {
 
 words! {
     Kind { Row = "row", Stat = "stat", Series = "timeseries", Timeline = "state-timeline", Table = "table" }
-    ColorMode { Thresholds = "thresholds", Palette = "palette-classic", Fixed = "fixed" }
+    ColorMode { Thresholds = "thresholds", Palette = "palette-classic", Shades = "shades", Fixed = "fixed" }
     Text { Value = "value", Name = "name", Both = "value_and_name" }
     Background { Background = "background" }
     NoGraph { None = "none" }

@@ -30,11 +30,14 @@ pub(crate) fn expressions(bundle: &Bundle) -> Result<(), String> {
                 {
                     wrong.push(format!("{name}: format, instant or range"));
                 }
-                let counted = target.expr.contains("[$__interval]");
-                if counted != (panel.interval.as_deref() == Some("1m")) {
-                    wrong.push(format!(
-                        "{name}: counts over $__interval, which is to be a minute at least"
-                    ));
+                // Bars stand side by side, and Grafana lets their windows overlap by one scrape: no event is lost
+                // between two of them, as it would be with $__interval.
+                let counted =
+                    target.expr.contains("increase(") && target.expr.contains("[$__rate_interval]");
+                if counted != (panel.interval.as_deref() == Some("1m"))
+                    || target.expr.contains("$__interval")
+                {
+                    wrong.push(format!("{name}: bars of events are a minute wide"));
                 }
                 let one_line = panel.r#type != Kind::Table && legend.is_none();
                 if one_line

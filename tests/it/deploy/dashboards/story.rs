@@ -9,7 +9,7 @@ use slotkeeper::demo::monitoring::{Monitored, Monitoring, Profile};
 use slotkeeper::demo::world::loopback;
 
 use super::super::bundle::{Bundle, seconds};
-use super::ask::{Chosen, VARIABLES, shown};
+use super::ask::{Chosen, VARIABLES};
 use super::lint::label_values;
 use super::model::{VariableKind, dashboards, variable_query};
 use crate::notify::Stub;
@@ -204,6 +204,7 @@ async fn every_query_is_answered_after_a_producer_was_moved() {
     until_answered(prometheus, open, &Chosen::all()).await;
     the_story_is_told(prometheus, &rig).await;
     what_is_chosen_counts(prometheus).await;
+    what_is_broken_is_noticed(prometheus).await;
     super::drawn::every_panel_shows_something(prometheus).await;
     monitoring.stop().await;
     rig.stop().await;
@@ -239,7 +240,7 @@ async fn the_story_is_told(prometheus: &str, rig: &Rig) {
         ask(prometheus, query, &all).await.expect(name)
     };
     let key = show("producer: Key in force: A").await;
-    assert_eq!(key[0].0["role"], "standby", "{key:?}");
+    assert_eq!((key.len(), key[0].1), (1, 2.0), "a standby's: {key:?}");
     let lives = show("producer: Key in force over time: A").await;
     assert_eq!(lives.len(), 2, "both keys, one after the other: {lives:?}");
     let missed = show("producer: Missed in 1 h: A").await;
@@ -311,5 +312,27 @@ async fn what_is_chosen_counts(prometheus: &str) {
             );
         }
     }
-    assert_eq!(shown("{{a}} at {{ b }}"), ["a", "b"]);
+}
+
+/// A query of what there is not is empty, and one that Prometheus cannot read is an error: both end the test above.
+async fn what_is_broken_is_noticed(prometheus: &str) {
+    let query = |expr: &str| Query {
+        name: "broken".to_owned(),
+        expr: expr.to_owned(),
+        instant: true,
+        step_s: 1,
+    };
+    let all = Chosen::all();
+    for expr in [
+        "slotkeeper_rpc_ok",
+        "slotkeeper_rpc_up{chain=\"x\"}",
+        "0 / 0 * slotkeeper_rpc_up",
+    ] {
+        let series = ask(prometheus, &query(expr), &all).await;
+        assert_eq!(series, Ok(Vec::new()), "{expr}");
+    }
+    for expr in ["sum(slotkeeper_rpc_up", "rate(slotkeeper_rpc_up)"] {
+        let said = ask(prometheus, &query(expr), &all).await;
+        assert!(said.is_err_and(|e| e.starts_with("broken: ")), "{expr}");
+    }
 }

@@ -354,13 +354,14 @@ fn in_a_query() {
             check,
             "no counter",
         ),
-        // A window shorter than two scrapes is empty.
+        // Bars a second wide, and bars between which events are lost.
+        mutant(RPC, "\"interval\": \"1m\",\n", "", check, "a minute wide"),
         mutant(
-            RPC,
-            "\"interval\": \"1m\",\n",
-            "",
+            FLEET,
+            "[$__rate_interval]",
+            "[$__interval]",
             check,
-            "a minute at least",
+            "a minute wide",
         ),
         // What is chosen on top must count, and All must not mean every job of a whole company.
         mutant(
