@@ -279,21 +279,24 @@ async fn a_hundred_producers_fit_on_the_page() {
     let (web, _) = origin(&house);
     let browser = Chromium::start().await;
     let page = browser.page().await;
-    page.open(&web).await;
     // For whoever runs it with --nocapture; `make bench ARGS="-- paint"` measures it in the released program.
-    let painted = page
-        .eval(
-            "new Promise(done => new PerformanceObserver(list => {
-               for (const e of list.getEntries()) if (e.name === 'first-contentful-paint') done(e.startTime);
-             }).observe({type: 'paint', buffered: true}))",
-        )
-        .await;
+    for _ in 0..4 {
+        page.open(&web).await;
+        let painted = page
+            .eval(
+                "new Promise(done => new PerformanceObserver(list => {
+                   const got = performance.getEntriesByType('navigation')[0].responseEnd;
+                   for (const e of list.getEntries()) if (e.name === 'first-contentful-paint') done([got, e.startTime]);
+                 }).observe({type: 'paint', buffered: true}))",
+            )
+            .await;
+        println!("100 producers: milliseconds to the last byte, to the first paint: {painted}");
+    }
     page.size(360, 740).await;
     let size = page
         .eval("performance.getEntriesByType('navigation')[0].decodedBodySize")
         .await;
     let size = size.as_u64().unwrap();
-    println!("100 producers: {size} bytes, first paint after {painted} ms");
     assert!((20_000..=150_000).contains(&size), "{size} bytes");
     assert_eq!(
         page.eval("document.querySelectorAll('tbody tr[id^=p-]').length")

@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
                 ],
             ),
             own(
-                "quorum/devnet",
+                "no quorum on devnet",
                 &[
                     Own(2, "poll and its time limit"),
                     Own(60, "patience of slotkeeper"),
@@ -97,7 +97,7 @@ pub(super) const ROWS: &[Row] = &[
                 ],
             ),
             own(
-                "heartbeat/prometheus-a",
+                "heartbeat prometheus-a is overdue",
                 &[
                     Scrape,
                     Scrape,
@@ -115,7 +115,10 @@ pub(super) const ROWS: &[Row] = &[
         name: "Cut: Prometheus – Alertmanager (refused)",
         breaks: &[Break::Cut(Link::Alerts, Manner::Refused)],
         hears: &[
-            own("heartbeat/prometheus-a", &[MaxAge, Own(1, "look")]),
+            own(
+                "heartbeat prometheus-a is overdue",
+                &[MaxAge, Own(1, "look")],
+            ),
             off_site(&[MaxAge, Own(1, "look"), Ping, Grace]),
         ],
         ..CUT
@@ -129,7 +132,10 @@ pub(super) const ROWS: &[Row] = &[
                 &[NextBeat, BeatGivenUp, ScrapePipeline, Evaluation, GroupWait],
             )
             .lingers(),
-            own("heartbeat/prometheus-a", &[MaxSilence, Own(1, "look")]),
+            own(
+                "heartbeat prometheus-a is overdue",
+                &[MaxSilence, Own(1, "look")],
+            ),
         ],
         ..CUT
     },
@@ -140,7 +146,7 @@ pub(super) const ROWS: &[Row] = &[
             Break::Rpc(&["full2"], Ill::Dead),
         ],
         hears: &[own(
-            "delivery/slack",
+            "Alertmanager cannot deliver through slack",
             &[
                 Own(1, "poll"),
                 For("SlotkeeperEndpointDown"),
@@ -188,7 +194,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "Cut: slotkeeper – Alertmanager's API, where it asks for silences",
         breaks: &[Break::Cut(Link::Asking, Manner::Silent)],
         hears: &[own(
-            "alertmanager",
+            "no Alertmanager answers",
             &[Own(60, "patience of slotkeeper"), Own(1, "look")],
         )],
         spared: &[Receiver::Pager],

@@ -57,8 +57,8 @@ fn page(kept: &Kept) -> String {
          - **by Alertmanager**: Prometheus → Alertmanager → people, with the fast profile of \
          [deploy/README.md](../deploy/README.md). What\n  is told is the name of an alert, with its page in the \
          [runbook](runbooks/README.md).\n\
-         - **by slotkeeper**: its own messages, past both (`notify`). What is told is a condition of \
-         [escalation.md](escalation.md).\n\
+         - **by slotkeeper**: its own messages, past both (`notify`). What is told are its words; \
+         [escalation.md](escalation.md) says more.\n\
          - **the off-site checker** rings when it is no longer pinged (`pings`). Here slotkeeper pings every {PING} s, and the \
          checker rings\n  {GRACE} s after a ping is overdue; with your figures it is your interval and your grace.\n\n\
          *Within* is the sum of shipped settings beside it and {MARGIN} s for a busy machine; the test fails beyond it. \
@@ -77,8 +77,7 @@ fn page(kept: &Kept) -> String {
                 Receiver::Pager | Receiver::Chat => {
                     format!("[{0}](runbooks/{0}.md)", hears.what)
                 }
-                Receiver::Own => format!("`{}`", hears.what),
-                Receiver::OffSite => hears.what.to_owned(),
+                Receiver::Own | Receiver::OffSite => hears.what.to_owned(),
             };
             let seconds = kept.get(row.name).and_then(|k| k.get(&name(hears)));
             let seconds = seconds.map_or("–".to_owned(), |s| format!("{s:.1} s"));

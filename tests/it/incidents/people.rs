@@ -1,5 +1,7 @@
 //! Receivers, played on loopback: what was each told, of what, and when?
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::bounds::{GRACE, PING};
@@ -22,7 +24,7 @@ pub(crate) struct People {
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) who: Receiver,
-    /// The name of the alert or of the condition.
+    /// The name of the alert, or slotkeeper's words.
     pub(crate) what: String,
     /// It begins; else it is over.
     pub(crate) begins: bool,
@@ -49,7 +51,7 @@ impl People {
             .iter()
             .map(by_alertmanager)
             .collect();
-        all.extend(self.by_slotkeeper.got().iter().map(by_slotkeeper));
+        all.extend(by_slotkeeper(&self.by_slotkeeper.got()));
         all.extend(self.rung());
         all
     }
@@ -106,27 +108,31 @@ fn by_alertmanager(got: &Got) -> Told {
     }
 }
 
-fn by_slotkeeper(got: &Got) -> Told {
-    let body: Value = serde_json::from_str(&got.body).expect("JSON");
-    Told {
-        who: Receiver::Own,
-        what: body["dedup_key"].as_str().unwrap_or_default().to_owned(),
-        begins: body["event_action"] == "trigger",
-        at: got.at,
-    }
+/// What is over is named by its `dedup_key` only: by the words with which it began.
+fn by_slotkeeper(got: &[Got]) -> Vec<Told> {
+    let mut words = BTreeMap::new();
+    let one = |got: &Got| {
+        let body: Value = serde_json::from_str(&got.body).expect("JSON");
+        let key = body["dedup_key"].as_str().unwrap_or_default().to_owned();
+        let begins = body["event_action"] == "trigger";
+        if let Some(summary) = body["payload"]["summary"].as_str() {
+            let said = summary.trim_start_matches("slotkeeper: ").to_owned();
+            // A reminder has more words.
+            words.entry(key.clone()).or_insert(said);
+        }
+        Told {
+            who: Receiver::Own,
+            what: words.get(&key).cloned().unwrap_or(key),
+            begins,
+            at: got.at,
+        }
+    };
+    got.iter().map(one).collect()
 }
 
 impl Told {
-    /// It is what this receiver must hear. (A `dedup_key` is the condition and when it began, or
-    /// the event and what it is about.)
+    /// It is what this receiver must hear.
     pub(crate) fn is(&self, hears: &Hears) -> bool {
-        let named = match self.who {
-            Receiver::Own => {
-                let condition = self.what.split('@').next();
-                condition == Some(hears.what) || self.what.starts_with(&format!("{}/", hears.what))
-            }
-            _ => self.what == hears.what,
-        };
-        self.who == hears.who && named
+        self.who == hears.who && self.what == hears.what
     }
 }

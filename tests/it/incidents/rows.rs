@@ -28,7 +28,7 @@ const BLIND: &[super::table::Hears] = &[
             GroupWait,
         ],
     ),
-    own("quorum/devnet", &[POLL, STANDS, LOOK]),
+    own("no quorum on devnet", &[POLL, STANDS, LOOK]),
     off_site(&[POLL, Ping, Grace]),
 ];
 
@@ -36,13 +36,13 @@ const DOWN: &[Part] = &[For("SlotkeeperExporterDown"), Scrape, Evaluation, Group
 
 /// The path is dead behind Alertmanager: it goes on sending what Prometheus said last, so the age tells.
 const OLD_BEAT: &[super::table::Hears] = &[
-    own("heartbeat/prometheus-a", &[MaxAge, LOOK]),
+    own("heartbeat prometheus-a is overdue", &[MaxAge, LOOK]),
     off_site(&[MaxAge, LOOK, Ping, Grace]),
 ];
 
 /// Nothing arrives any more.
 const NO_BEAT: &[super::table::Hears] = &[
-    own("heartbeat/prometheus-a", &[MaxSilence, LOOK]),
+    own("heartbeat prometheus-a is overdue", &[MaxSilence, LOOK]),
     off_site(&[MaxSilence, LOOK, Ping, Grace]),
 ];
 
@@ -69,7 +69,7 @@ pub(super) const ROWS: &[Row] = &[
         breaks: &[Break::CrashPrimary],
         hears: &[
             own(
-                "switch",
+                "devnet/alice: a switch was sent",
                 &[
                     NEXT_SLOT,
                     POLL,
@@ -149,7 +149,7 @@ pub(super) const ROWS: &[Row] = &[
                 ],
             ),
             own(
-                "restarts",
+                "slotkeeper is started again and again",
                 &[
                     RestartPause,
                     RestartPause,
@@ -172,7 +172,7 @@ pub(super) const ROWS: &[Row] = &[
                 "SlotkeeperConfigReloadFailed",
                 &[Scrape, Evaluation, GroupWait],
             ),
-            own("reload", &[LOOK]),
+            own("the last reload of the configuration failed", &[LOOK]),
         ],
         spared: &[Receiver::Pager, Receiver::OffSite],
         note: "The old configuration stays in force, so nobody is woken by Alertmanager.",
@@ -245,7 +245,10 @@ pub(super) const ROWS: &[Row] = &[
                     GroupWait,
                 ],
             ),
-            own("quorum/devnet", &[Own(5, "start"), POLL, STANDS, LOOK]),
+            own(
+                "no quorum on devnet",
+                &[Own(5, "start"), POLL, STANDS, LOOK],
+            ),
             off_site(&[Ping, Grace]),
         ],
         note: "It starts without a single endpoint, and says so.",
@@ -298,7 +301,7 @@ pub(super) const ROWS: &[Row] = &[
                 &[NextBeat, ScrapePipeline, Evaluation, GroupWait],
             )
             .lingers(),
-            own("heartbeat/prometheus-a", &[MaxSilence, LOOK]),
+            own("heartbeat prometheus-a is overdue", &[MaxSilence, LOOK]),
         ],
         ..ROW
     },
@@ -322,7 +325,10 @@ pub(super) const ROWS: &[Row] = &[
         name: "The actuator disarmed and forgotten",
         item: "actuator disarmed and forgotten",
         breaks: &[Break::Disarm],
-        hears: &[own("disarmed", &[Own(900, "patience of slotkeeper"), LOOK])],
+        hears: &[own(
+            "left disarmed",
+            &[Own(900, "patience of slotkeeper"), LOOK],
+        )],
         spared: &[Receiver::OffSite],
         note: "After an hour SlotkeeperDisarmed tells the channel, too: deploy/prometheus/tests/hours.yml.",
         ..ROW
@@ -343,7 +349,7 @@ pub(super) const ROWS: &[Row] = &[
             )
             .lingers(),
             own(
-                "journal",
+                "the journal cannot be written",
                 &[
                     Own(15, "until the next write"),
                     Own(10, "patience of slotkeeper"),
@@ -358,7 +364,10 @@ pub(super) const ROWS: &[Row] = &[
         name: "The clock of slotkeeper's host 10 s slow",
         item: "clock off",
         breaks: &[Break::Clock(-10)],
-        hears: &[UNABLE, own("quorum/devnet", &[BLOCK, POLL, STANDS, LOOK])],
+        hears: &[
+            UNABLE,
+            own("no quorum on devnet", &[BLOCK, POLL, STANDS, LOOK]),
+        ],
         note: "Nodes asked directly send no `Date`. A new head lies in the future and is not believed for a moment, with each block.",
         ..ROW
     },
@@ -368,7 +377,10 @@ pub(super) const ROWS: &[Row] = &[
         breaks: &[Break::Clock(10)],
         hears: &[
             UNABLE,
-            own("able/devnet/alice", &[BLOCK, POLL, STANDS, LOOK]),
+            own(
+                "devnet/alice is armed and could not be switched",
+                &[BLOCK, POLL, STANDS, LOOK],
+            ),
         ],
         note: "Seen by the `Date` of endpoints behind a proxy.",
         dates: true,

@@ -78,7 +78,7 @@ pub(crate) enum Receiver {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hears {
     pub(crate) who: Receiver,
-    /// Name of the alert; of the condition, when slotkeeper tells it itself.
+    /// Name of the alert; the words, when slotkeeper tells it itself.
     pub(crate) what: &'static str,
     pub(crate) within: &'static [Part],
     /// It looks back over minutes: its end is not waited for.
@@ -202,10 +202,10 @@ pub(crate) const fn chat(alert: &'static str, within: &'static [Part]) -> Hears 
     }
 }
 
-pub(crate) const fn own(condition: &'static str, within: &'static [Part]) -> Hears {
+pub(crate) const fn own(words: &'static str, within: &'static [Part]) -> Hears {
     Hears {
         who: Receiver::Own,
-        what: condition,
+        what: words,
         within,
         lingers: false,
     }
