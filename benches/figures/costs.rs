@@ -52,13 +52,7 @@ fn signatures(count: usize) -> anyhow::Result<Vec<Figure>> {
 /// Blocks of a devnet that is pushed on by hand, asked for over HTTP like any other.
 fn ticks(blocks: usize) -> anyhow::Result<Vec<Figure>> {
     // Its own clock stands practically still meanwhile.
-    let world = World::start(Plan {
-        interval_ms: 3_000,
-        poll_ms: 1_000,
-        others: PRODUCERS,
-        kept: witnesses(1..=PRODUCERS),
-        ..Plan::default()
-    })?;
+    let world = World::start(Plan::producers(PRODUCERS))?;
     let config = world.config()?;
     let configured = config.chains.first().context("no chain")?;
     let pool = Pool::new(chain::open(configured.spec.clone()), configured)?;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::Effort;
 use super::browser::chromium::Chromium;
 use super::report::{Figure, Samples};
-use super::world::{Plan, World, witnesses};
+use super::world::{Plan, World};
 
 /// Producers.
 const PRODUCERS: usize = 100;
@@ -20,13 +20,7 @@ const PAINTED: &str = "new Promise(done => new PerformanceObserver(list => {
 const SIZE: &str = "performance.getEntriesByType('navigation')[0].decodedBodySize";
 
 pub(crate) fn measure(effort: Effort) -> anyhow::Result<Vec<Figure>> {
-    let world = World::start(Plan {
-        interval_ms: 3_000,
-        poll_ms: 1_000,
-        others: PRODUCERS,
-        kept: witnesses(1..=PRODUCERS),
-        ..Plan::default()
-    })?;
+    let world = World::start(Plan::producers(PRODUCERS))?;
     let daemon = world.spawn()?;
     daemon.until_ready()?;
     let origin = format!("http://{}/", daemon.web);

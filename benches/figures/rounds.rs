@@ -23,13 +23,7 @@ const PAUSE: Duration = Duration::from_millis(60);
 const SETTLE: Duration = Duration::from_millis(1_200);
 
 pub(crate) fn measure(effort: Effort) -> anyhow::Result<Vec<Figure>> {
-    let world = World::start(Plan {
-        interval_ms: 3_000,
-        poll_ms: 1_000,
-        others: PRODUCERS,
-        kept: witnesses(1..=PRODUCERS),
-        ..Plan::default()
-    })?;
+    let world = World::start(Plan::producers(PRODUCERS))?;
     let config = world.config()?;
     let configured = config.chains.first().context("no chain")?;
     let chain = chain::open(configured.spec.clone());

@@ -25,12 +25,8 @@ const SCRAPE: Duration = Duration::from_secs(5);
 
 pub(crate) fn measure(effort: Effort) -> anyhow::Result<Vec<Figure>> {
     let world = World::start(Plan {
-        interval_ms: 3_000,
-        poll_ms: 1_000,
-        others: PRODUCERS,
-        kept: witnesses(1..=PRODUCERS),
         encrypted: 2,
-        ..Plan::default()
+        ..Plan::producers(PRODUCERS)
     })?;
     let daemon = world.spawn()?;
     daemon.until_ready()?;

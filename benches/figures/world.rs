@@ -49,6 +49,19 @@ pub(crate) struct Plan {
     pub(crate) through: Vec<SocketAddr>,
 }
 
+impl Plan {
+    /// So many producers with two keys each, at the pace of a real chain.
+    pub(crate) fn producers(number: usize) -> Self {
+        Self {
+            interval_ms: 3_000,
+            poll_ms: 1_000,
+            others: number,
+            kept: witnesses(1..=number),
+            ..Self::default()
+        }
+    }
+}
+
 /// A devnet and a directory for slotkeeper's files.
 pub(crate) struct World {
     pub(crate) plan: Plan,

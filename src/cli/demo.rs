@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::stop::Stop;
 use super::{CliError, CliResult};
 use crate::chain::Protocol;
 use crate::clock::Stopwatch;
@@ -95,7 +96,12 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
             eprintln!("{}", sped_up(interval_ms));
         }
     }
-    let world = World::start(&config).await?;
+    // From here on: what is being started is ended too.
+    let mut stop = Stop::catch()?;
+    let world = tokio::select! {
+        world = World::start(&config) => world?,
+        () = stop.asked() => anyhow::bail!("interrupted before everything was up"),
+    };
     if !args.json {
         print_urls(&world);
     }
@@ -111,12 +117,12 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
     let story = Story::new(&world, watch, &mut print)?;
     let ended = tokio::select! {
         ended = story.run(patience) => ended,
-        _ = tokio::signal::ctrl_c() => {
+        () = stop.asked() => {
             world.stop().await;
             anyhow::bail!("interrupted before the standby produced");
         }
     };
-    look_around(args, &ended).await?;
+    look_around(args, &ended, &mut stop).await;
     world.stop().await;
     ended.map(|_| ()).map_err(Into::into)
 }
@@ -125,7 +131,8 @@ async fn tell(args: &DemoArgs) -> anyhow::Result<()> {
 pub(super) async fn look_around(
     args: &DemoArgs,
     ended: &Result<Timeline, StoryError>,
-) -> anyhow::Result<()> {
+    stop: &mut Stop,
+) {
     match ended {
         Ok(timeline) if !args.json => print_summary(timeline),
         _ => {}
@@ -134,9 +141,8 @@ pub(super) async fn look_around(
         if !args.json {
             println!("\nStill running; look around, then press Ctrl-C.");
         }
-        tokio::signal::ctrl_c().await?;
+        stop.asked().await;
     }
-    Ok(())
 }
 
 /// What the demo does faster than a real Antelope chain, so that it ends within two minutes.

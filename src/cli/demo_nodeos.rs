@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::demo::{DemoArgs, look_around};
+use super::stop::Stop;
 use crate::clock::Stopwatch;
 use crate::demo::nodeos::network::NODES;
 use crate::demo::nodeos::story::Story;
@@ -34,7 +35,11 @@ pub(super) async fn tell(args: &DemoArgs, place: &Path) -> anyhow::Result<()> {
             }
         );
     }
-    let mut world = NodeosWorld::start(package, &config).await?;
+    let mut stop = Stop::catch()?;
+    let mut world = tokio::select! {
+        world = NodeosWorld::start(package, &config) => world?,
+        () = stop.asked() => anyhow::bail!("interrupted before everything was up"),
+    };
     if !args.json {
         print_urls(&world);
     }
@@ -50,12 +55,12 @@ pub(super) async fn tell(args: &DemoArgs, place: &Path) -> anyhow::Result<()> {
     let story = Story::new(&mut world, watch, &mut print)?;
     let ended = tokio::select! {
         ended = story.run(PATIENCE) => ended,
-        _ = tokio::signal::ctrl_c() => {
+        () = stop.asked() => {
             world.stop().await;
             anyhow::bail!("interrupted before the standby produced");
         }
     };
-    look_around(args, &ended).await?;
+    look_around(args, &ended, &mut stop).await;
     world.stop().await;
     ended.map(|_| ()).map_err(Into::into)
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::stop::Stop;
 use super::{CliError, CliResult, print};
 use crate::chain::Protocol;
 use crate::devnet::antelope::{AntelopeConfig, Finality, failover_key};
@@ -92,11 +92,8 @@ pub(super) fn run(args: DevnetArgs) -> CliResult {
         .await
         .map_err(|e| CliError::Usage(e.into()))?;
         print(&introduction(&net, &args)?)?;
-        let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot wait for Ctrl-C")?,
-            _ = terminated.recv() => {}
-        }
+        let mut stop = Stop::catch().context("cannot wait for a signal")?;
+        stop.asked().await;
         net.shutdown();
         Ok(())
     })

@@ -20,6 +20,7 @@ mod recipe;
 mod run;
 mod standalone;
 mod status;
+mod stop;
 mod table;
 mod tx;
 mod tx_antelope;

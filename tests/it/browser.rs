@@ -2,9 +2,9 @@
 
 mod chromium;
 mod devtools;
+mod elsewhere;
 mod live;
 mod page;
-mod relay;
 mod served;
 mod story;
 

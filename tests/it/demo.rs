@@ -1,10 +1,14 @@
 //! The demo as a stranger runs it: the built binary, its exit code, its lines.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use slotkeeper::chain::Protocol;
 use slotkeeper::demo::world::{World, WorldConfig};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
 
 /// Runs the demo to its end; returns its exit code and its lines.
 async fn demo(args: &[&str]) -> (Option<i32>, Vec<String>) {
@@ -127,6 +131,46 @@ async fn at_the_pace_of_a_real_antelope_chain_the_world_starts() {
     })
     .await;
     world.expect("the world starts").stop().await;
+}
+
+/// A supervisor ends it with SIGTERM. Its files lie in a directory of the test, so that what is left would be seen; the ports
+/// of its Prometheus and Alertmanager are free again when these are gone.
+#[tokio::test]
+async fn told_to_end_it_leaves_nothing_behind() {
+    let place = tempfile::tempdir().expect("a directory");
+    let mut demo = tokio::process::Command::new(env!("CARGO_BIN_EXE_slotkeeper"))
+        .args(["demo", "--interval", "3000"])
+        .env("TMPDIR", place.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the demo runs");
+    let mut lines = BufReader::new(demo.stdout.take().expect("piped")).lines();
+    let mut monitoring = Vec::new();
+    // Printed when all of it is up.
+    while monitoring.len() < 2 {
+        let line = lines.next_line().await.expect("text").expect("a line");
+        if line.starts_with("Prometheus") || line.starts_with("Alertmanager") {
+            let url = line.split("http://").nth(1).expect("its URL");
+            let port = url.split('/').next().expect("its address");
+            monitoring.push(port.parse::<SocketAddr>().expect("its address"));
+        }
+    }
+    for address in &monitoring {
+        TcpStream::connect(address).await.expect("it listens");
+    }
+    let pid = demo.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    kill_process(pid.expect("it runs"), Signal::TERM).expect("told");
+    let status = demo.wait().await.expect("it ends");
+    assert_eq!(status.code(), Some(1), "interrupted is not done");
+    for address in &monitoring {
+        TcpStream::connect(address)
+            .await
+            .expect_err("ended with it");
+    }
+    let left: Vec<_> = std::fs::read_dir(place.path()).expect("read").collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The incident matrix: the whole stack is booted, one thing is broken, and the right receiver hears of it in time. The stack
 //! is a devnet, the built slotkeeper as a process, real Prometheus and Alertmanager with the shipped files, and people's
-//! services played on loopback; between any two parts runs a relay that can be cut.
+//! services played on loopback; between any two parts runs a relay (`rig`) that can be cut.
 //!
 //! Four rows run here; all of them with `make soak` (`SLOTKEEPER_SOAK=1`), which also writes the measured seconds. The
 //! alarm times are what the product promises: the only tests that assert times.
@@ -10,7 +10,6 @@
 //! | `table` | what a row is made of |
 //! | `rows`, `cuts` | the rows: what breaks, who hears of it, and how soon |
 //! | `bounds` | how soon, computed from the shipped settings |
-//! | `relay` | a way between two parts that can be cut |
 //! | `people` | receivers played on loopback, and what they were told |
 //! | `daemon` | slotkeeper as a process: killed, frozen, restarted as systemd does, with a clock of its own |
 //! | `stack` | everything together, healthy |
@@ -25,7 +24,6 @@ mod daemon;
 mod page;
 mod people;
 mod play;
-mod relay;
 mod rows;
 mod stack;
 mod table;

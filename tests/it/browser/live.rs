@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::relay::{Line, Relay};
 use super::{Chromium, origin};
 use crate::fixtures;
+use crate::rig::relay::{Manner, Relay};
 use crate::web::harness::{House, current_snapshot};
 
 const LIVE: &str = "document.getElementById('live').className === 'live'";
@@ -50,10 +50,10 @@ async fn a_page_that_is_not_live_says_so_and_recovers() {
     let relay = Relay::to(house.listeners.as_ref().unwrap().web).await;
     let browser = Chromium::start().await;
     let page = browser.page().await;
-    page.open(&relay.origin).await;
+    page.open(&format!("http://{}", relay.at)).await;
     page.until("live", LIVE).await;
 
-    relay.set(Line::Cut);
+    relay.cut(Some(Manner::Refused));
     page.until("lost", LOST).await;
     let old = page
         .eval("[document.querySelector('main').classList.contains('old'), document.querySelector('time[data-t]').innerText]")
@@ -61,7 +61,7 @@ async fn a_page_that_is_not_live_says_so_and_recovers() {
     assert_eq!(old[0], true);
     let shown = old[1].as_str().unwrap();
     assert!(shown.starts_with("at "), "no countdown goes on: {shown}");
-    relay.set(Line::Up);
+    relay.cut(None);
     page.until("live again", LIVE).await;
     let old = page
         .eval("document.querySelector('main').classList.contains('old')")
@@ -69,11 +69,11 @@ async fn a_page_that_is_not_live_says_so_and_recovers() {
     assert_eq!(old, false);
 
     // Nothing breaks, nothing comes: the page notices by its own clock, which is put forward here.
-    relay.set(Line::Still);
+    relay.cut(Some(Manner::Silent));
     page.eval("{ const now = performance.now.bind(performance); performance.now = () => now() + 13000; 0 }")
         .await;
     page.until("lost in silence", LOST).await;
-    relay.set(Line::Up);
+    relay.cut(None);
     page.until("live once more", LIVE).await;
     drop(browser);
     house.down().await;

@@ -249,7 +249,7 @@ async fn another_sites_page_can_neither_order_nor_frame() {
     let page = browser.page().await;
     log_in(&page, &control).await;
     assert!(page.text().await.contains("steem/alice"));
-    let evil = super::relay::say(format!(
+    let evil = super::elsewhere::say(format!(
         "<form method=post action='{control}/api/v1/arm'><button>Free cookies</button></form><iframe src='{control}/'></iframe>"
     ))
     .await;

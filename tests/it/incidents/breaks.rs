@@ -9,7 +9,8 @@ use slotkeeper::devnet::Fault;
 
 use super::daemon::send;
 use super::stack::Stack;
-use super::table::{Break, Ill, Manner, Process};
+use super::table::{Break, Ill, Process};
+use crate::rig::relay::Manner;
 
 /// How long each one lives that dies soon after its start.
 const SHORT_LIFE: Duration = Duration::from_secs(2);

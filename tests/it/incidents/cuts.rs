@@ -4,7 +4,8 @@ use super::bounds::Part::{
     BeatGivenUp, Evaluation, For, Grace, GroupWait, MaxAge, MaxSilence, MessageGivenUp, NextBeat,
     Own, Ping, Scrape, ScrapePipeline,
 };
-use super::table::{Break, Ill, Link, Manner, ROW, Receiver, Row, chat, off_site, own, pager};
+use super::table::{Break, Ill, Link, ROW, Receiver, Row, chat, off_site, own, pager};
+use crate::rig::relay::Manner;
 
 const CUT: Row = Row {
     item: "network cut between any two parts",

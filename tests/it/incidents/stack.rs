@@ -13,8 +13,8 @@ use slotkeeper::demo::monitoring::{Monitored, Monitoring, Profile};
 use super::bounds::{PING, Shipped};
 use super::daemon::Daemon;
 use super::people::People;
-use super::relay::Relay;
 use super::table::{Break, Link, Process, Row};
+use crate::rig::relay::Relay;
 use crate::rig::{Rig, RigConfig, free_ports};
 
 /// How long the stack may take to become healthy: Prometheus looks at Alertmanager for the first time after up to 15 s.

@@ -1,6 +1,7 @@
 //! What a row of the matrix is made of. Pure data.
 
 use super::bounds::Part;
+use crate::rig::relay::Manner;
 
 /// One thing that breaks, and who must hear of it.
 #[derive(Debug, Clone, Copy)]
@@ -164,15 +165,6 @@ pub(crate) const LINKS: [Link; 10] = [
     Link::OwnPeople,
     Link::OffSite,
 ];
-
-/// How a way is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// Connections stand and carry nothing.
-    Silent,
-    /// Connections are refused.
-    Refused,
-}
 
 /// What endpoints do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 mod look;
 mod process;
+pub(crate) mod relay;
 mod yaml;
 
 use std::os::unix::fs::OpenOptionsExt;

@@ -7,7 +7,14 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::table::Manner;
+/// How a way is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Connections stand and carry nothing.
+    Silent,
+    /// Connections are refused.
+    Refused,
+}
 
 /// A listener that passes everything on to one address. Ends when it is dropped.
 #[derive(Debug)]
