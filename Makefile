@@ -1,10 +1,6 @@
 # One door: `make demo`, `make test`, `make soak`, `make bench`, `make lint`. Each sets up what it needs by itself.
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup demo demo-guard demo-exit demo-nodeos test test-rules bench deb lint fmt
-=======
-.PHONY: help setup demo demo-guard demo-exit demo-nodeos test soak test-rules bench lint fmt
->>>>>>> main
+.PHONY: help setup demo demo-guard demo-exit demo-nodeos test soak test-rules bench deb lint fmt
 
 CARGO ?= cargo
 

@@ -393,6 +393,25 @@ fn tidy_every_file_says_what_it_owns() {
 }
 
 #[test]
+fn tidy_no_merge_was_left_unfinished() {
+    let marks = [["<"; 7].concat(), [">"; 7].concat()];
+    let mut files = Vec::new();
+    walk(&root(), &mut files);
+    let mut found = Vec::new();
+    for file in files {
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            continue; // no text
+        };
+        for (n, line) in text.lines().enumerate() {
+            if marks.iter().any(|mark| line.starts_with(mark.as_str())) {
+                found.push(format!("{}:{}", relative(&file), n + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
 fn tidy_nothing_points_outside_the_repository() {
     let words = [
         concat!("../", "shared"),
