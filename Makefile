@@ -22,9 +22,9 @@ demo-guard: ## the same without Prometheus: the guard does it alone
 demo-nodeos: setup ## the same on a real Antelope network: three nodes, one is killed (about four minutes)
 	$(CARGO) run --locked -- demo --nodeos target/nodeos/current $(ARGS)
 
-# One thread more than processors: the story on the real network mostly waits.
+# Two threads for each processor: stories on real Prometheus, Alertmanager and nodeos mostly wait.
 test: setup ## every test (TESTS=name picks some)
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) + 1))} $(CARGO) test --locked $(TESTS)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) * 2))} $(CARGO) test --locked $(TESTS)
 	@scripts/nodeos.sh verdict
 
 # Not part of `make test`, which plays four of the rows.
