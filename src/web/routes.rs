@@ -158,13 +158,12 @@ impl Public {
             only: query.get("producer").map(String::as_str),
             controls: None,
         };
-        let html = if query.get("part").is_some_and(|p| p == "live") {
-            let mut out = String::new();
-            page::live(&mut out, &status, &decisions, &look);
-            out
-        } else {
-            page::render(&status, &decisions, &look)
-        };
+        let html = page::whole_or_live(
+            query.get("part").is_some_and(|p| p == "live"),
+            &status,
+            &decisions,
+            &look,
+        );
         reply::compress(request.headers(), reply::html(StatusCode::OK, html))
     }
 }

@@ -395,19 +395,7 @@ fn tidy_every_file_says_what_it_owns() {
 #[test]
 fn tidy_no_merge_was_left_unfinished() {
     let marks = [["<"; 7].concat(), [">"; 7].concat()];
-    let mut files = Vec::new();
-    walk(&root(), &mut files);
-    let mut found = Vec::new();
-    for file in files {
-        let Ok(text) = std::fs::read_to_string(&file) else {
-            continue; // no text
-        };
-        for (n, line) in text.lines().enumerate() {
-            if marks.iter().any(|mark| line.starts_with(mark.as_str())) {
-                found.push(format!("{}:{}", relative(&file), n + 1));
-            }
-        }
-    }
+    let found = lines_anywhere(|line| marks.iter().any(|mark| line.starts_with(mark.as_str())));
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -418,6 +406,12 @@ fn tidy_nothing_points_outside_the_repository() {
         concat!("/", "work/"),
         concat!("/", "tmp/bash_jobs"),
     ];
+    let found = lines_anywhere(|line| words.iter().any(|w| line.contains(w)));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Where in the repository, in any text file, there is such a line.
+fn lines_anywhere(such: impl Fn(&str) -> bool) -> Vec<String> {
     let mut files = Vec::new();
     walk(&root(), &mut files);
     let mut found = Vec::new();
@@ -426,10 +420,10 @@ fn tidy_nothing_points_outside_the_repository() {
             continue; // no text
         };
         for (n, line) in text.lines().enumerate() {
-            if words.iter().any(|w| line.contains(w)) {
+            if such(line) {
                 found.push(format!("{}:{}", relative(&file), n + 1));
             }
         }
     }
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    found
 }

@@ -53,13 +53,7 @@ impl Control {
                     said: said.as_deref(),
                 }),
             };
-            let html = if live {
-                let mut out = String::new();
-                page::live(&mut out, &status, &decisions, &look);
-                out
-            } else {
-                page::render(&status, &decisions, &look)
-            };
+            let html = page::whole_or_live(live, &status, &decisions, &look);
             reply::compress(request.headers(), reply::html(StatusCode::OK, html))
         })
     }

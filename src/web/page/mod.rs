@@ -56,7 +56,7 @@ pub(super) type Decisions = Result<Vec<DecisionRecord>, JournalError>;
 
 /// A whole page.
 #[must_use]
-pub(super) fn render(status: &Value, decisions: &Decisions, look: &Look<'_>) -> String {
+fn render(status: &Value, decisions: &Decisions, look: &Look<'_>) -> String {
     let heading = heading(look.controls.is_some());
     let mut out = frame::open(&title(status, heading), heading, &standing(look.now), false);
     live(&mut out, status, decisions, look);
@@ -76,8 +76,24 @@ pub(super) fn render(status: &Value, decisions: &Decisions, look: &Look<'_>) -> 
     out
 }
 
+/// The whole page, or only the part that changes.
+pub(super) fn whole_or_live(
+    only_live: bool,
+    status: &Value,
+    decisions: &Decisions,
+    look: &Look<'_>,
+) -> String {
+    if only_live {
+        let mut out = String::new();
+        live(&mut out, status, decisions, look);
+        out
+    } else {
+        render(status, decisions, look)
+    }
+}
+
 /// The part that changes: what the script asks for again and again.
-pub(super) fn live(out: &mut String, status: &Value, decisions: &Decisions, look: &Look<'_>) {
+fn live(out: &mut String, status: &Value, decisions: &Decisions, look: &Look<'_>) {
     let _ = write!(
         out,
         "<main data-live data-title=\"{}\">",
