@@ -224,6 +224,7 @@ impl Ledger {
             self.learn_versions(view);
         } else {
             self.read_keys(view);
+            self.read_at_head(view);
             let floor = self.state.recent.front().map_or(0, |j| j.block.num);
             self.state.rounds.learn(&view.schedules, floor);
         }
@@ -240,6 +241,7 @@ impl Ledger {
             self.judge_turns(&blocks, &mut applied);
         } else {
             self.judge_all(&blocks, &mut applied);
+            self.forget_heads();
         }
         self.settle(view, &blocks);
         self.refresh(view, &applied);

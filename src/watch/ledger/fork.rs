@@ -3,8 +3,11 @@
 use super::after::reference;
 use super::chunks::List;
 use super::{Applied, Judged, Ledger, PATIENCE};
-use crate::chain::Block;
+use crate::chain::{Block, BlockId};
 use crate::rpc::View;
+
+/// Heads remembered while the judged blocks are behind them.
+const HEADS_KEPT: usize = 128;
 
 impl Ledger {
     /// Takes back what was judged on a fork that the agreed view has left.
@@ -23,16 +26,18 @@ impl Ledger {
                 std::iter::once((b.num, &b.id)).chain(parent)
             })
             .chain(heads)
-            .filter(|(num, id)| self.known(*num).is_some_and(|known| known != **id))
+            .filter(|(num, id)| {
+                self.known(*num).is_some_and(|known| known != **id) || self.read_elsewhere(*num, id)
+            })
             .map(|(num, _)| num)
             .min();
         let Some(wrong) = first_wrong else {
             return;
         };
         let ancestor = wrong.saturating_sub(1);
-        // Where slots are judged late, a fork of blocks that only wait takes nothing back.
+        // A fork of blocks that only wait, or of heads at which something was read, takes nothing back.
         let undone = position.saturating_sub(ancestor);
-        if undone > 0 || !self.by_turns() {
+        if undone > 0 {
             applied.reorg = Some(undone);
         }
         // What lies deeper may be wrong too: ask for it.
@@ -49,7 +54,34 @@ impl Ledger {
         }
     }
 
+    /// Whether keys were read at another block of that number.
+    fn read_elsewhere(&self, num: u64, id: &BlockId) -> bool {
+        let mut heads = self.state.read_at.iter();
+        heads.any(|read| read.0 == num && read.1 != *id)
+    }
+
+    /// Notes that keys are read at the head of `view`. Until a block of that number is judged, this tells of which fork they
+    /// are.
+    pub(super) fn read_at_head(&mut self, view: &View) {
+        let head = (view.head.num, view.head.id.clone());
+        let heads = &mut self.state.read_at;
+        if !heads.contains(&head) {
+            heads.push_back(head);
+            if heads.len() > HEADS_KEPT {
+                heads.pop_front();
+            }
+            self.chain_dirty = true;
+        }
+    }
+
+    /// Heads that the judged blocks have come to were compared with them before that.
+    pub(super) fn forget_heads(&mut self) {
+        let judged = self.position().map_or(0, |j| j.block.num);
+        self.state.read_at.retain(|read| read.0 > judged);
+    }
+
     pub(super) fn rollback(&mut self, ancestor: u64) {
+        self.state.read_at.retain(|read| read.0 <= ancestor);
         let held = &mut self.now.held;
         while held.back().is_some_and(|b| b.num > ancestor) {
             held.pop_back();

@@ -39,6 +39,9 @@ pub(super) struct ChainState {
     /// Missed slots after the position that are judged already, while the block after them is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) part: Option<Part>,
+    /// Heads after the position at which keys were read, oldest first: they may still be left for another fork.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) read_at: VecDeque<(u64, BlockId)>,
 }
 
 /// A judged block.

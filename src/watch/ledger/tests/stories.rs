@@ -164,3 +164,23 @@ proptest! {
         prop_assert!(ledger.slots().slots >= truth.len() as u64);
     }
 }
+
+/// A head's keys are read before its blocks are judged. When the process dies then and the head is left for another fork
+/// meanwhile, no judged block tells that: the reading itself must know what it was read at.
+#[test]
+fn a_key_read_at_a_head_that_is_left_while_the_process_is_down_is_forgotten() {
+    let step = |missed, switch, fork, crash| Step {
+        missed,
+        switch,
+        fork,
+        seen: true,
+        crash,
+    };
+    let quiet = [1u64, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
+    let mut steps: Vec<Step> = quiet.map(|missed| step(missed, None, 0, None)).to_vec();
+    steps.push(step(0, Some((1, 2)), 1, None));
+    steps.push(step(0, None, 1, Some(false)));
+    steps.push(step(0, None, 0, None));
+    let (sim, ledger, _) = play(&steps);
+    assert_present(&ledger, &sim.truth(1), &sim);
+}
