@@ -84,7 +84,12 @@ pub(super) fn expected(pace: &Pace) -> (Millis, String) {
     )
 }
 
-/// The key that waits, if one does. A null key is on no way: whether the schedule follows is up to the chain.
+/// Whether the registered key waits to be in force. A null key is on no way: whether the schedule follows is up to the chain.
+pub(super) fn is_waiting(state: &ProducerState) -> bool {
+    !state.registered_key.is_null() && state.registered_key != state.effective_key
+}
+
+/// The key that waits, if one does.
 pub(super) fn waiting(
     state: &ProducerState,
     since: Millis,
@@ -93,10 +98,10 @@ pub(super) fn waiting(
     election: Option<&Election>,
     show: &dyn Fn(&crate::keys::PublicKey) -> String,
 ) -> Option<Waiting> {
-    let key = &state.registered_key;
-    if key.is_null() || *key == state.effective_key {
+    if !is_waiting(state) {
         return None;
     }
+    let key = &state.registered_key;
     let stage = match state.coming {
         Some((coming, Activation::Proposed)) if coming == *key => "proposed",
         Some((coming, Activation::Pending)) if coming == *key => "pending",

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use wire::Wire;
+pub use wire::{Answers, Wire};
 
 use super::attempt::{Answer, Attempt};
 use super::authority;
@@ -56,10 +56,8 @@ enum Report {
         attempt: String,
         answers: Vec<Answer>,
     },
-    Heard {
-        attempt: String,
-        outcomes: Vec<Outcome>,
-    },
+    /// By attempt, what each endpoint knows of it.
+    Heard(Vec<(String, Vec<Outcome>)>),
 }
 
 // === impl Driver ===
@@ -109,6 +107,11 @@ impl Driver {
                 () = wake.notified() => self.look().await,
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     match done {
+                        // What is heard counts with the next snapshot: until then no figure changes.
+                        Ok(Report::Heard(heard)) => {
+                            self.hear(heard);
+                            continue;
+                        }
                         Ok(report) => self.note(report).await,
                         // Which attempt it was about is lost with it: better asked or sent once more (the same bytes)
                         // than never again.
@@ -314,9 +317,9 @@ impl Driver {
 // === impl Wire ===
 
 impl Wire for Arc<Pool> {
-    fn ask_all(&self, calls: Vec<Call>) -> Soon<'static, Vec<Result<Vec<Reply>, EndpointError>>> {
+    fn ask_all(&self, questions: Vec<Vec<Call>>) -> Soon<'static, Vec<Answers>> {
         let pool = Self::clone(self);
-        Box::pin(async move { pool.call_all(&calls).await })
+        Box::pin(async move { pool.call_all(&questions).await })
     }
 
     fn transmit(&self, call: Call) -> Soon<'static, Vec<Result<Reply, EndpointError>>> {

@@ -57,7 +57,7 @@ pub use arm::may_arm;
 pub use attempt::{Answer, Attempt, Next, Sighting};
 pub use authority::{Authority, Keyring};
 pub use book::{Durations, STAGE_BUCKETS};
-pub use driver::{Driver, Wire};
+pub use driver::{Answers, Driver, Wire};
 pub use handle::ActuatorHandle;
 pub use incoming::{Incoming, OperateError, OperatorCommand, SubmitStatus, Submitted, Verb};
 pub use journal::{DecisionRecord, EventRecord, Journal, JournalError};

@@ -104,6 +104,9 @@ impl Shared {
         let chain = snapshot.chain.as_str();
         let head = &snapshot.last_view.as_ref()?.head;
         let state = snapshot.producers.get(producer)?.state.as_ref()?;
+        if !activation::is_waiting(state) {
+            return None;
+        }
         let known = book.known.get(&name(chain, producer));
         let known = known.filter(|k| k.key == state.registered_key);
         let ours = book.attempts.iter().filter(|((c, _), _)| c == chain);
@@ -129,6 +132,7 @@ impl Shared {
     /// Publishes the figures as they are now.
     pub(super) fn publish(&self) {
         let now = clock::now_ms();
+        let before = Arc::clone(&self.state.borrow());
         let mut producers = BTreeMap::new();
         let book = self.book();
         for p in self.config.producers.iter().filter(|p| !p.keys.is_empty()) {
@@ -148,6 +152,7 @@ impl Shared {
                 head_time,
                 budget: (p.budget_switches, millis(p.budget_per)),
                 waiting,
+                before: before.producers.get(&key),
             };
             producers.insert(key.clone(), book.standing(&key, given));
         }

@@ -93,14 +93,18 @@ pub struct AttemptStanding {
 // === impl AttemptStanding ===
 
 impl AttemptStanding {
-    pub(super) fn of(attempt: &Attempt, prefix: &str) -> Self {
+    /// `before`: the one shown so far, whose texts hold on if it is the same attempt (a key's text takes microseconds, and
+    /// every producer is shown again on every change).
+    pub(super) fn of(attempt: &Attempt, prefix: &str, before: Option<&Self>) -> Self {
+        let before = before.filter(|b| b.id == attempt.id);
+        let change = &attempt.sealed.change;
         Self {
             id: attempt.id.clone(),
             request_id: attempt.request_id.clone(),
             txid: attempt.sealed.id.clone(),
             stage: attempt.stage,
-            from: attempt.sealed.change.from.to_text(prefix),
-            to: attempt.sealed.change.to.to_text(prefix),
+            from: before.map_or_else(|| change.from.to_text(prefix), |b| b.from.clone()),
+            to: before.map_or_else(|| change.to.to_text(prefix), |b| b.to.clone()),
             signed_at: attempt.signed_at,
             note: attempt.note.clone(),
         }
@@ -116,6 +120,8 @@ pub(super) struct Given<'a> {
     pub(super) head_time: Option<Millis>,
     pub(super) budget: (u32, Millis),
     pub(super) waiting: Option<Waiting>,
+    /// The standing published so far.
+    pub(super) before: Option<&'a ProducerStanding>,
 }
 
 impl super::book::Book {
@@ -125,6 +131,7 @@ impl super::book::Book {
             .rev()
             .find(|a| !a.stage.is_over())
             .or_else(|| self.attempts_of(name).next_back());
+        let shown = given.before.and_then(|b| b.attempt.as_ref());
         let (limit, per) = given.budget;
         let since = given.head_time.unwrap_or(given.now).saturating_sub(per);
         ProducerStanding {
@@ -136,7 +143,7 @@ impl super::book::Book {
                 .unwrap_or_else(|| Err("no agreed view yet".into())),
             pinned: given.arm.pinned,
             maintenance_until: given.arm.maintenance_until.filter(|u| *u > given.now),
-            attempt: newest.map(|a| AttemptStanding::of(a, given.prefix)),
+            attempt: newest.map(|a| AttemptStanding::of(a, given.prefix, shown)),
             waiting: given.waiting,
             open_attempts: u64::from(self.open_attempt(name).is_some()),
             last_switch: self

@@ -12,7 +12,7 @@ use reqwest::Certificate;
 use super::failure::failure;
 use super::transport::{Facts, Kind};
 use super::types::{EndpointError, RpcOutcome};
-use super::wire::{LANES, Wire};
+use super::wire::{self, LANES, Said, Wire};
 use crate::chain::{Call, Framing, Reply};
 use crate::clock::{Millis, Stopwatch};
 use crate::config::EndpointConfig;
@@ -59,6 +59,16 @@ pub struct Answers {
     pub latency: Duration,
     /// HTTP `Date` minus the local clock at receipt, milliseconds; nodes asked directly send none.
     pub clock_offset: Option<Millis>,
+}
+
+/// The same as it came: one body is not taken apart yet.
+#[derive(Debug)]
+pub struct Answer {
+    pub(super) said: Said,
+    /// See [`Answers::latency`].
+    pub(super) latency: Duration,
+    /// See [`Answers::clock_offset`].
+    pub(super) clock_offset: Option<Millis>,
 }
 
 /// An endpoint cannot be used as configured.
@@ -148,13 +158,13 @@ impl Endpoint {
     /// A proper error of the node is a [`Reply`]; everything else that goes wrong is an error. While it rests, the
     /// answer is [`RpcOutcome::Skipped`] and nothing is sent.
     pub async fn ask(&self, calls: &[Call]) -> Result<Answers, EndpointError> {
-        self.ask_lanes(calls, &[], 1).await
+        self.ask_lanes(calls, &[], 1).await?.apart()
     }
 
     /// Like [`Endpoint::ask`], but where there are no batches, eight calls are under way at once. Only the calls in `heads`
     /// keep their place: each is asked alone, after the answers to all before it and before anything after it is sent. So a
-    /// state between two readings of the head was read between them.
-    pub async fn survey(&self, calls: &[Call], heads: &[Call]) -> Result<Answers, EndpointError> {
+    /// state between two readings of the head was read between them. The answer to one batch is not taken apart yet.
+    pub async fn survey(&self, calls: &[Call], heads: &[Call]) -> Result<Answer, EndpointError> {
         self.ask_lanes(calls, heads, LANES).await
     }
 
@@ -163,16 +173,8 @@ impl Endpoint {
         calls: &[Call],
         heads: &[Call],
         lanes: usize,
-    ) -> Result<Answers, EndpointError> {
-        if let Some(left) = self.resting() {
-            return Err(failure(
-                RpcOutcome::Skipped,
-                format!(
-                    "asked to be left alone for another {} s",
-                    left.as_secs() + 1
-                ),
-            ));
-        }
+    ) -> Result<Answer, EndpointError> {
+        self.rested()?;
         let requests = if self.batches.load(Ordering::Relaxed) {
             calls.len().div_ceil(CHUNK)
         } else {
@@ -182,13 +184,66 @@ impl Endpoint {
         let limit = self.limit_of(requests);
         let heard = Mutex::new(Heard::default());
         let asked = tokio::time::timeout(limit, self.ask_all(calls, heads, lanes, &heard)).await;
-        let replies = asked.unwrap_or_else(|_| Err(timed_out(limit)))?;
+        let said = asked.unwrap_or_else(|_| Err(timed_out(limit)))?;
         let clock_offset = lock(&heard).clock_offset;
-        Ok(Answers {
-            replies,
+        Ok(Answer {
+            said,
             latency: watch.elapsed(),
             clock_offset,
         })
+    }
+
+    /// Asks several questions of a few calls each, in one HTTP request where batches are taken. Where they are not, a question
+    /// that goes wrong takes none of the others with it. Never gives batches up: the next survey may still be one.
+    pub async fn ask_each(
+        &self,
+        questions: &[Vec<Call>],
+    ) -> Vec<Result<Vec<Reply>, EndpointError>> {
+        let mut answers = Vec::with_capacity(questions.len());
+        let mut left = questions;
+        while left.len() > 1 && self.batches.load(Ordering::Relaxed) {
+            let mut calls = 0_usize;
+            let fits = left.iter().take_while(|question| {
+                calls = calls.saturating_add(question.len());
+                calls <= CHUNK
+            });
+            let (some, rest) = left.split_at(fits.count().max(1));
+            let Some(answered) = self.ask_together(some).await else {
+                break;
+            };
+            answers.extend(answered);
+            left = rest;
+        }
+        let alone: Vec<_> = left.iter().map(|question| self.ask(question)).collect();
+        let alone = stream::iter(alone).buffered(LANES);
+        let alone: Vec<_> = alone.map(|a| a.map(|a| a.replies)).collect().await;
+        answers.extend(alone);
+        answers
+    }
+
+    /// These questions in one batch; `None` when the endpoint refuses it.
+    async fn ask_together(
+        &self,
+        questions: &[Vec<Call>],
+    ) -> Option<Vec<Result<Vec<Reply>, EndpointError>>> {
+        let calls = questions.concat();
+        let asked = match self.rested() {
+            Ok(()) => self.ask_batch(&calls, &Mutex::default()).await,
+            Err(resting) => Err(resting),
+        };
+        let replies = match asked {
+            Ok(body) => wire::apart(&body?, calls.len()),
+            Err(error) => Err(error),
+        };
+        let mut replies = match replies {
+            Ok(replies) => replies.into_iter(),
+            Err(error) => return Some(vec![Err(error); questions.len()]),
+        };
+        let each = questions.iter();
+        Some(
+            each.map(|question| Ok(replies.by_ref().take(question.len()).collect()))
+                .collect(),
+        )
     }
 
     /// Sends one call once, over a fresh connection and whatever `Retry-After` said: a broadcast is worth one try,
@@ -204,6 +259,19 @@ impl Endpoint {
         )
     }
 
+    /// An error while it wants to be left alone.
+    fn rested(&self) -> Result<(), EndpointError> {
+        self.resting().map_or(Ok(()), |left| {
+            Err(failure(
+                RpcOutcome::Skipped,
+                format!(
+                    "asked to be left alone for another {} s",
+                    left.as_secs() + 1
+                ),
+            ))
+        })
+    }
+
     fn limit_of(&self, requests: usize) -> Duration {
         let factor = u32::try_from(requests.clamp(1, LIMITS_PER_ASK)).unwrap_or(1);
         self.hard.saturating_mul(factor)
@@ -215,15 +283,19 @@ impl Endpoint {
         heads: &[Call],
         lanes: usize,
         heard: &Mutex<Heard>,
-    ) -> Result<Vec<Reply>, EndpointError> {
+    ) -> Result<Said, EndpointError> {
         let mut replies = Vec::with_capacity(calls.len());
         let mut left = calls;
         let mut refused = false;
         while left.len() > 1 && !refused && self.batches.load(Ordering::Relaxed) {
             let (chunk, rest) = left.split_at(left.len().min(CHUNK));
             match self.ask_batch(chunk, heard).await? {
-                Some(answered) => {
-                    replies.extend(answered);
+                Some(body) if chunk.len() == calls.len() => {
+                    let count = chunk.len();
+                    return Ok(Said::Batch { body, count });
+                }
+                Some(body) => {
+                    replies.extend(wire::apart(&body, chunk.len())?);
                     left = rest;
                 }
                 None => refused = true,
@@ -240,14 +312,14 @@ impl Endpoint {
                 }
             }
         }
-        Ok(replies)
+        Ok(Said::Replies(replies))
     }
 
     async fn ask_batch(
         &self,
         calls: &[Call],
         heard: &Mutex<Heard>,
-    ) -> Result<Option<Vec<Reply>>, EndpointError> {
+    ) -> Result<Option<Vec<u8>>, EndpointError> {
         let mut facts = Facts::default();
         let asked = tokio::time::timeout(self.hard, self.wire.batch(calls, &mut facts)).await;
         self.take_in(
@@ -294,6 +366,22 @@ impl Endpoint {
             });
         }
         received
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// One reply for each call.
+    ///
+    /// # Errors
+    /// When the body is not what answers the calls.
+    pub fn apart(self) -> Result<Answers, EndpointError> {
+        Ok(Answers {
+            replies: self.said.replies()?,
+            latency: self.latency,
+            clock_offset: self.clock_offset,
+        })
     }
 }
 

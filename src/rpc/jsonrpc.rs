@@ -43,10 +43,11 @@ pub(super) fn parse_message(body: &[u8]) -> Said {
         Err(error) => return Said::Malformed(why_not_json(&error, body)),
     };
     let id = id_of(&value).and_then(|id| u64::try_from(id).ok());
-    match reply(&value) {
+    let notice = id.is_none() && value.get("method").is_some_and(Value::is_string);
+    match reply(value) {
         Some(reply) => Said::Reply(id, reply),
         // `{"method":"notice","params":[…]}` ([fc] websocket_api.cpp).
-        None if id.is_none() && value.get("method").is_some_and(Value::is_string) => Said::Notice,
+        None if notice => Said::Notice,
         None => Said::Malformed("the message has neither result nor error".into()),
     }
 }
@@ -68,13 +69,19 @@ pub(super) fn parse_single(body: &[u8]) -> Parsed {
         Value::Array(mut list) if list.len() == 1 => list.remove(0),
         other => other,
     };
-    match (reply(&value), id_of(&value)) {
+    let id = id_of(&value);
+    match (reply(value), id) {
         (Some(Ok(_)), id) if id != Some(1) => {
             Parsed::Malformed("the reply carries another request's id".into())
         }
         (Some(reply), _) => Parsed::Replies(vec![reply]),
         (None, _) => Parsed::Malformed("the reply has neither result nor error".into()),
     }
+}
+
+/// Whether a body begins as the answer to a batch does.
+pub(super) fn is_list(body: &[u8]) -> bool {
+    first(body) == Some(b'[')
 }
 
 /// The answer to [`batch`] of `count` calls: matched by id, in whatever order it came.
@@ -87,8 +94,9 @@ pub(super) fn parse_batch(body: &[u8], count: usize) -> Parsed {
         return Parsed::NoBatches;
     };
     let mut slots: Vec<Option<Reply>> = vec![None; count];
-    for item in &list {
-        let slot = id_of(item)
+    let answered = list.len();
+    for item in list {
+        let slot = id_of(&item)
             .and_then(|id| usize::try_from(id).ok())
             .and_then(|id| id.checked_sub(1))
             .and_then(|index| slots.get_mut(index));
@@ -105,7 +113,7 @@ pub(super) fn parse_batch(body: &[u8], count: usize) -> Parsed {
     }
     match slots.into_iter().collect::<Option<Vec<Reply>>>() {
         Some(replies) => Parsed::Replies(replies),
-        None => Parsed::Malformed(format!("{} of {count} calls were answered", list.len())),
+        None => Parsed::Malformed(format!("{answered} of {count} calls were answered")),
     }
 }
 
@@ -114,16 +122,18 @@ fn request(call: &Call, id: u64) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": call.method, "params": call.params})
 }
 
-fn reply(value: &Value) -> Option<Reply> {
-    let object = value.as_object()?;
-    match (object.get("error"), object.get("result")) {
-        (Some(error), _) if !error.is_null() => Some(Err(fault(error))),
-        (_, Some(result)) => Some(Ok(result.clone())),
-        _ => None,
+/// Takes the message apart: a result may be a megabyte and is not copied.
+fn reply(value: Value) -> Option<Reply> {
+    let Value::Object(mut object) = value else {
+        return None;
+    };
+    match object.remove("error") {
+        Some(error) if !error.is_null() => Some(Err(fault(error))),
+        _ => object.remove("result").map(Ok),
     }
 }
 
-fn fault(error: &Value) -> RpcFault {
+fn fault(mut error: Value) -> RpcFault {
     RpcFault {
         code: error.get("code").and_then(integer).unwrap_or(0),
         message: error
@@ -132,7 +142,7 @@ fn fault(error: &Value) -> RpcFault {
             .or_else(|| error.as_str())
             .unwrap_or_default()
             .to_owned(),
-        data: error.get("data").cloned().unwrap_or(Value::Null),
+        data: error.get_mut("data").map_or(Value::Null, Value::take),
     }
 }
 
@@ -151,17 +161,19 @@ fn not_json(error: &serde_json::Error, body: &[u8]) -> Parsed {
     Parsed::Malformed(why_not_json(error, body))
 }
 
+fn first(body: &[u8]) -> Option<u8> {
+    body.iter()
+        .copied()
+        .find(|byte| !byte.is_ascii_whitespace())
+}
+
 /// What is wrong with a body that is no JSON.
 pub(super) fn why_not_json(error: &serde_json::Error, body: &[u8]) -> String {
     if body.is_empty() {
         "the body is empty".into()
     } else if error.is_eof() {
         "the JSON is cut off".into()
-    } else if body
-        .iter()
-        .find(|byte| !byte.is_ascii_whitespace())
-        .is_some_and(|byte| *byte == b'<')
-    {
+    } else if first(body) == Some(b'<') {
         "HTML came instead of JSON (a proxy or a web page answers there)".into()
     } else {
         format!(

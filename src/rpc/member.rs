@@ -2,7 +2,7 @@
 //! believed before it has named the right chain.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::agree::Rules;
@@ -10,8 +10,9 @@ use super::burden::Burden;
 use super::endpoint::{Endpoint, EndpointSetupError};
 use super::failure::failure;
 use super::health::Health;
+use super::reading::Reading;
 use super::types::{EndpointError, EndpointReport, EndpointStatus, RpcOutcome};
-use crate::chain::{Chain, Framing, Memory, Observation, Reply};
+use crate::chain::{Call, Chain, Framing, Memory, Observation, Reply};
 use crate::clock::{Millis, Stopwatch, now_ms};
 use crate::config::EndpointConfig;
 
@@ -24,6 +25,8 @@ pub(super) struct Member {
     /// Set while a tick's request is under way: polls never overlap.
     busy: AtomicBool,
     burden: Burden,
+    /// Of the whole pool.
+    reading: Arc<Reading>,
 }
 
 /// Clears [`Member::busy`] however the request ends.
@@ -36,6 +39,7 @@ impl Member {
     pub(super) fn new(
         config: &EndpointConfig,
         framing: Framing,
+        reading: Arc<Reading>,
     ) -> Result<Self, EndpointSetupError> {
         let one_by_one = framing != Framing::JsonRpc { batches: true };
         Ok(Self {
@@ -44,6 +48,7 @@ impl Member {
             health: Mutex::new(Health::new()),
             busy: AtomicBool::new(false),
             burden: Burden::new(one_by_one.then_some(config.soft_timeout)),
+            reading,
         })
     }
 
@@ -91,18 +96,21 @@ impl Member {
         let memory = self.burden.bearable(memory);
         let watch = Stopwatch::start();
         let (calls, heads) = (chain.survey(&memory), chain.probe());
-        let answers = self.endpoint.survey(&calls, &heads).await;
+        let answer = self.endpoint.survey(&calls, &heads).await;
         let latency = watch.elapsed();
-        let blocks = memory.blocks.len();
-        let failed = answers.as_ref().err().map(|e| e.outcome);
-        self.burden.learn(blocks, latency, failed);
-        let (clock_offset, read) = match answers {
-            Ok(answers) => (
-                answers.clock_offset,
-                understand(chain, &memory, &answers.replies),
+        let (clock_offset, read) = match answer {
+            Ok(answer) => (
+                answer.clock_offset,
+                self.reading
+                    .read(&memory, answer.said, |replies| {
+                        understand(chain, &memory, replies)
+                    })
+                    .await,
             ),
             Err(error) => (None, Err(error)),
         };
+        let failed = read.as_ref().err().map(|e| e.outcome);
+        self.burden.learn(memory.blocks.len(), latency, failed);
         let mut health = self.health();
         let read = read.and_then(|seen| identify(&mut health, seen, chain_id));
         let outcome = read.as_ref().map_or_else(|e| e.outcome, |_| RpcOutcome::Ok);
@@ -128,6 +136,19 @@ impl Member {
             .map_or_else(|e| e.outcome, |_| RpcOutcome::Ok);
         self.health().count(outcome, watch.elapsed());
         result
+    }
+
+    /// Asks it several questions that are no tick; they count as one request, which went as well as the worst of them.
+    pub(super) async fn ask_each(
+        &self,
+        questions: &[Vec<Call>],
+    ) -> Vec<Result<Vec<Reply>, EndpointError>> {
+        let watch = Stopwatch::start();
+        let answers = self.endpoint.ask_each(questions).await;
+        let failed = answers.iter().find_map(|answer| answer.as_ref().err());
+        let outcome = failed.map_or(RpcOutcome::Ok, |error| error.outcome);
+        self.health().count(outcome, watch.elapsed());
+        answers
     }
 
     /// Its newest answer, where that is recent and nothing worse came since.

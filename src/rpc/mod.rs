@@ -13,6 +13,7 @@
 //! | `burden` | how many blocks an endpoint can deliver in one answer |
 //! | `round` | when a round of questions is over |
 //! | `health`, `recall` | what is remembered of an endpoint, of the agreed view |
+//! | `reading` | bytes → observation, the same bytes once |
 //! | `member` | one endpoint of the pool, and what is believed of it |
 //! | `pool` | all endpoints of a chain |
 //! | [`agree`] | reports → one view, or the named disagreement |
@@ -25,6 +26,7 @@ mod health;
 mod jsonrpc;
 mod member;
 mod pool;
+mod reading;
 mod recall;
 mod redirect;
 mod rest;
@@ -34,7 +36,7 @@ mod transport;
 mod types;
 mod wire;
 
-pub use endpoint::{Answers, Endpoint, EndpointSetupError};
+pub use endpoint::{Answer, Answers, Endpoint, EndpointSetupError};
 pub use pool::Pool;
 pub use types::{
     AgreedProducer, Disagreement, EndpointError, EndpointReport, EndpointStatus, LATENCY_BUCKETS,

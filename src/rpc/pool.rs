@@ -11,6 +11,7 @@ use super::agree::{Rules, agree};
 use super::endpoint::EndpointSetupError;
 use super::failure::failure;
 use super::member::{Member, lock, wrong_chain};
+use super::reading::Reading;
 use super::recall::Recall;
 use super::round::{self, Asked, Next};
 use super::types::{EndpointError, EndpointReport, EndpointStatus, RpcOutcome, View};
@@ -36,10 +37,11 @@ impl Pool {
         config: &ChainConfig,
     ) -> Result<Arc<Self>, EndpointSetupError> {
         let framing = chain.framing();
+        let reading = Arc::new(Reading::new(config.endpoints.len()));
         let members = config
             .endpoints
             .iter()
-            .map(|one| Member::new(one, framing).map(Arc::new))
+            .map(|one| Member::new(one, framing, Arc::clone(&reading)).map(Arc::new))
             .collect::<Result<Vec<_>, EndpointSetupError>>()?;
         Ok(Arc::new(Self {
             rules: Rules {
@@ -133,23 +135,32 @@ impl Pool {
         reports
     }
 
-    /// Asks every endpoint the same calls and waits for all that did not fail their last tick (the others get a short
-    /// grace). One result per endpoint, in configured order. Endpoints of another chain are not asked.
-    pub async fn call_all(&self, calls: &[Call]) -> Vec<Result<Vec<Reply>, EndpointError>> {
-        let calls: Arc<[Call]> = calls.into();
-        self.each(move |member| {
-            let calls = Arc::clone(&calls);
+    /// Asks every endpoint the same questions of a few calls each (see [`Endpoint::ask_each`](super::Endpoint::ask_each)) and
+    /// waits for all that did not fail their last tick (the others get a short grace). For each question, one result per
+    /// endpoint, in configured order. Endpoints of another chain are not asked.
+    pub async fn call_all(
+        &self,
+        questions: &[Vec<Call>],
+    ) -> Vec<Vec<Result<Vec<Reply>, EndpointError>>> {
+        let asked: Arc<[Vec<Call>]> = questions.into();
+        let told = self.each(move |member| {
+            let questions = Arc::clone(&asked);
             async move {
                 if member.health().chain_id_match != Some(true) {
                     return Err(wrong_chain("has not named its chain yet"));
                 }
-                member
-                    .counted(member.endpoint.ask(&calls))
-                    .await
-                    .map(|a| a.replies)
+                Ok(member.ask_each(&questions).await)
             }
-        })
-        .await
+        });
+        let told = told.await;
+        let of = |index: usize| {
+            let each = told.iter().map(move |answers| match answers {
+                Ok(answers) => answers.get(index).cloned().unwrap_or(Ok(Vec::new())),
+                Err(error) => Err(error.clone()),
+            });
+            each.collect()
+        };
+        (0..questions.len()).map(of).collect()
     }
 
     /// Sends `call` to every endpoint in parallel, one try each over a fresh connection. Endpoints known to be of

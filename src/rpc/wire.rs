@@ -100,19 +100,57 @@ impl Wire {
         with_status(&received)
     }
 
-    /// Several calls as one batch; `None` when the endpoint takes none.
+    /// Several calls as one batch: the answer, a list not taken apart yet; `None` when the endpoint takes none.
     pub(super) async fn batch(
         &self,
         calls: &[Call],
         facts: &mut Facts,
-    ) -> Result<Option<Vec<Reply>>, EndpointError> {
+    ) -> Result<Option<Vec<u8>>, EndpointError> {
         let body = jsonrpc::batch(calls);
         let received = self.transport.post(&self.url, &body, Kind::Read, facts);
-        match jsonrpc::parse_batch(&received.await?.body, calls.len()) {
-            Parsed::Replies(replies) => Ok(Some(replies)),
+        let body = received.await?.body;
+        if jsonrpc::is_list(&body) {
+            return Ok(Some(body));
+        }
+        match jsonrpc::parse_batch(&body, calls.len()) {
             Parsed::NoBatches => Ok(None),
             Parsed::Malformed(why) => Err(failure(RpcOutcome::Malformed, why)),
+            Parsed::Replies(_) => Ok(Some(body)),
         }
+    }
+}
+
+/// What came back of several calls.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// One body for all, not taken apart yet.
+    Batch {
+        body: Vec<u8>,
+        /// Calls that it answers.
+        count: usize,
+    },
+    /// One reply for each call.
+    Replies(Vec<Reply>),
+}
+
+// === impl Said ===
+
+impl Said {
+    /// One reply for each call.
+    pub(super) fn replies(self) -> Result<Vec<Reply>, EndpointError> {
+        match self {
+            Self::Batch { body, count } => apart(&body, count),
+            Self::Replies(replies) => Ok(replies),
+        }
+    }
+}
+
+/// The replies in the answer to a batch of `count` calls.
+pub(super) fn apart(body: &[u8], count: usize) -> Result<Vec<Reply>, EndpointError> {
+    match jsonrpc::parse_batch(body, count) {
+        Parsed::Replies(replies) => Ok(replies),
+        Parsed::Malformed(why) => Err(failure(RpcOutcome::Malformed, why)),
+        Parsed::NoBatches => Err(failure(RpcOutcome::Malformed, "the answer is no list")),
     }
 }
 

@@ -52,16 +52,7 @@ async fn a_batch_comes_back_in_the_order_of_its_calls_and_long_ones_are_cut() {
     let answers = endpoint.ask(&calls).await.unwrap();
     let expected: Vec<_> = (0..120).map(|n| Ok(json!(format!("m{n}")))).collect();
     assert_eq!(answers.replies, expected);
-    let sizes: Vec<usize> = server
-        .requests()
-        .iter()
-        .map(|seen| {
-            serde_json::from_slice::<Vec<Value>>(&seen.body)
-                .unwrap()
-                .len()
-        })
-        .collect();
-    assert_eq!(sizes, [50, 50, 20]);
+    assert_eq!(sizes(&server), [50, 50, 20]);
 }
 
 #[tokio::test]
@@ -250,12 +241,58 @@ async fn an_endpoint_that_refuses_batches_is_asked_call_by_call_from_then_on() {
             [Ok(json!("a")), Ok(json!("b")), Ok(json!("c"))]
         );
     }
-    let batches: Vec<bool> = server
-        .requests()
-        .iter()
-        .map(|s| s.body.starts_with(b"["))
-        .collect();
-    assert_eq!(batches, [true, false, false, false, false, false, false]);
+    assert_eq!(sizes(&server), [3, 0, 0, 0, 0, 0, 0]);
+}
+
+/// The number of calls of each request (0: a single one).
+fn sizes(server: &Server) -> Vec<usize> {
+    let size = |seen: &Seen| match serde_json::from_slice(&seen.body).unwrap() {
+        Value::Array(list) => list.len(),
+        _ => 0,
+    };
+    server.requests().iter().map(size).collect()
+}
+
+#[tokio::test]
+async fn several_questions_are_one_batch_and_each_gets_its_own_answers() {
+    let server = Server::start(good).await;
+    let endpoint = connect(&server);
+    let names = |n: usize| [format!("m{n}"), format!("n{n}")];
+    let question = |n: usize| names(n).map(|name| call(&name)).to_vec();
+    let questions: Vec<_> = (0..30).map(question).collect();
+    let answers = endpoint.ask_each(&questions).await;
+    let expected = |n: usize| Ok(names(n).map(|name| Ok(json!(name))).to_vec());
+    assert_eq!(answers, (0..30).map(expected).collect::<Vec<_>>());
+    assert_eq!(sizes(&server), [50, 10], "cut between two questions");
+}
+
+/// As jussi does when one call of a batch fails: steemit/jussi issue 191.
+#[tokio::test]
+async fn a_refused_batch_of_questions_is_asked_one_by_one_and_surveys_stay_batches() {
+    let server = Server::start(|seen| {
+        let body = String::from_utf8_lossy(&seen.body);
+        if body.starts_with('[') && body.contains("lost") {
+            Act::json(r#"{"id":null,"error":{"code":-32603,"message":"Internal Error"}}"#)
+        } else if body.contains("lost") {
+            Act::status("502 Bad Gateway")
+        } else {
+            good(seen)
+        }
+    })
+    .await;
+    let endpoint = connect(&server);
+    let questions = ["a", "lost", "b"].map(|name| vec![call(name)]);
+    let answers = endpoint.ask_each(&questions).await;
+    assert_eq!(answers[0], Ok(vec![Ok(json!("a"))]));
+    let lost = answers[1].as_ref().unwrap_err();
+    assert_eq!(lost.outcome, RpcOutcome::ServerError);
+    assert_eq!(
+        answers[2],
+        Ok(vec![Ok(json!("b"))]),
+        "lost for the others, too"
+    );
+    endpoint.ask(&[call("a"), call("b")]).await.unwrap();
+    assert_eq!(sizes(&server), [3, 0, 0, 0, 2]);
 }
 
 #[tokio::test]

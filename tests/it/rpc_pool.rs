@@ -370,12 +370,10 @@ async fn a_broadcast_goes_to_all_once_except_to_another_chain() {
     };
     let counts: Vec<usize> = net.servers.iter().map(broadcasts).collect();
     assert_eq!(counts, [1, 1, 0, 1]);
-    let followed = net.pool.call_all(&[call]).await;
-    assert_eq!(followed[0], Ok(vec![Ok(json!({}))]));
-    assert_eq!(
-        followed[2].as_ref().unwrap_err().outcome,
-        RpcOutcome::WrongChain
-    );
+    let followed = net.pool.call_all(&[vec![call]]).await;
+    assert_eq!(followed[0][0], Ok(vec![Ok(json!({}))]));
+    let foreign = followed[0][2].as_ref().unwrap_err();
+    assert_eq!(foreign.outcome, RpcOutcome::WrongChain);
 }
 
 /// Ticks until every endpoint's first answer is in.

@@ -159,7 +159,12 @@ async fn readings_of_the_head_stand_alone_and_the_rest_goes_eight_at_once() {
     calls.extend((1..=3).map(|n| call("/state", n)));
     calls.push(head());
     calls.extend((10..74).map(|n| call("/block", n)));
-    let answers = endpoint.survey(&calls, &[head()]).await.unwrap();
+    let answers = endpoint
+        .survey(&calls, &[head()])
+        .await
+        .unwrap()
+        .apart()
+        .unwrap();
     let expected: Vec<_> = calls.iter().map(|c| Ok(c.params.clone())).collect();
     assert_eq!(answers.replies, expected, "in the order of the calls");
     let most = gate.most.load(Ordering::SeqCst);

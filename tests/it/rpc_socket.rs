@@ -190,7 +190,7 @@ async fn questions_share_one_connection_and_answers_are_matched_by_id() {
     assert!(endpoint.is_secure());
     let calls: Vec<Call> = (0..8).map(|n| call(&format!("m{n}"))).collect();
     for _ in 0..3 {
-        let answers = endpoint.survey(&calls, &[]).await.unwrap();
+        let answers = endpoint.survey(&calls, &[]).await.unwrap().apart().unwrap();
         let expected: Vec<_> = (0..8).map(|n| Ok(json!(format!("m{n}")))).collect();
         assert_eq!(answers.replies, expected);
     }

@@ -9,6 +9,7 @@ use crate::actuator::crash;
 use crate::actuator::handle::name;
 use crate::actuator::journal::{Entry, EventRecord, RequestStatus};
 use crate::actuator::types::{Cause, Stage};
+use crate::chain::Outcome;
 use crate::clock::{self, Millis};
 use crate::watch::Snapshot;
 
@@ -25,8 +26,8 @@ impl Driver {
                 .collect()
         };
         self.save_again().await;
+        self.ask_about(&unfinished);
         for mut attempt in unfinished {
-            self.ask_about(&attempt);
             let Some(seen) = self.sighting(&attempt, snapshot) else {
                 continue;
             };
@@ -93,10 +94,7 @@ impl Driver {
     /// Takes in what a task brought back.
     pub(super) async fn note(&mut self, report: Report) {
         match report {
-            Report::Heard { attempt, outcomes } => {
-                self.asking.remove(&attempt);
-                self.heard.insert(attempt, outcomes);
-            }
+            Report::Heard(heard) => self.hear(heard),
             Report::Sent { attempt, answers } => {
                 self.sending.remove(&attempt);
                 let found = {
@@ -117,21 +115,43 @@ impl Driver {
         }
     }
 
-    fn ask_about(&mut self, attempt: &Attempt) {
-        if attempt.stage.is_over() || !self.asking.insert(attempt.id.clone()) {
+    /// Keeps what endpoints said until the next snapshot.
+    pub(super) fn hear(&mut self, heard: Vec<(String, Vec<Outcome>)>) {
+        for (attempt, outcomes) in heard {
+            self.asking.remove(&attempt);
+            self.heard.insert(attempt, outcomes);
+        }
+    }
+
+    /// Asks every endpoint where these attempts stand, all at once; those that are being asked about already and those that
+    /// are over are left out.
+    fn ask_about(&mut self, attempts: &[Attempt]) {
+        let mut about = Vec::new();
+        for attempt in attempts {
+            if !attempt.stage.is_over() && self.asking.insert(attempt.id.clone()) {
+                about.push((attempt.id.clone(), attempt.sealed.clone()));
+            }
+        }
+        if about.is_empty() {
             return;
         }
         let chain = Arc::clone(&self.chain);
-        let sealed = attempt.sealed.clone();
-        let asking = self.wire.ask_all(chain.follow(&sealed));
-        let id = attempt.id.clone();
+        let questions = about.iter().map(|(_, sealed)| chain.follow(sealed));
+        let asking = self.wire.ask_all(questions.collect());
         self.tasks.spawn(async move {
-            let answers = asking.await;
-            let outcomes = answers.iter().flatten();
-            Report::Heard {
-                attempt: id,
-                outcomes: outcomes.map(|r| chain.outcome(&sealed, r)).collect(),
-            }
+            // Every attempt comes back, whatever the answers: it would never be asked about again otherwise.
+            let answers = asking
+                .await
+                .into_iter()
+                .chain(std::iter::repeat(Vec::new()));
+            let heard = about
+                .into_iter()
+                .zip(answers)
+                .map(|((id, sealed), answers)| {
+                    let replies = answers.iter().flatten();
+                    (id, replies.map(|r| chain.outcome(&sealed, r)).collect())
+                });
+            Report::Heard(heard.collect())
         });
     }
 
