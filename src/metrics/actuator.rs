@@ -60,11 +60,12 @@ pub(super) fn render(out: &mut Bodies, actuator: &ActuatorSnapshot) {
     out.put(Name::ActuatorPending, &[], actuator.pending as u64);
     out.put(Name::JournalFailures, &[], actuator.journal_write_failures);
     out.put(Name::JournalWritable, &[], actuator.journal_writable);
+}
+
+/// When each chain's loop last went round: beside the other loops' ticks.
+pub(super) fn render_ticks(out: &mut Bodies, actuator: &ActuatorSnapshot) {
     for (chain, at) in &actuator.last_tick {
-        out.put(
-            Name::TaskLastTick,
-            &[&format!("actuator/{chain}")],
-            seconds(*at),
-        );
+        let task = format!("actuator/{chain}");
+        out.put(Name::TaskLastTick, &[&task], seconds(*at));
     }
 }

@@ -1,8 +1,8 @@
 //! Every metric name, once ([`names`]), and the page of `/metrics`: rendered from the latest snapshots, the actuator's
 //! figures and this process's own counters. Never asks a chain, never waits.
 //!
-//! What depends on a snapshot alone is rendered once for each snapshot and kept, and so are the actuator's figures; what
-//! moves with the clock or with requests is rendered for each scrape.
+//! What depends on snapshots alone is rendered once for each and kept as it is sent, and so are the actuator's figures; what
+//! moves with the clock or with requests is rendered for each scrape. No family is in two of these three parts.
 
 mod actuator;
 mod chain;
@@ -15,6 +15,8 @@ mod tasks;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use hyper::body::Bytes;
 
 use crate::actuator::ActuatorSnapshot;
 use crate::clock::{Millis, Stopwatch};
@@ -36,7 +38,7 @@ pub struct Metrics {
     /// The loops of this process.
     pub tasks: Arc<Tasks>,
     process: Mutex<Process>,
-    chains: Mutex<BTreeMap<String, CachedChain>>,
+    chains: Mutex<Chains>,
     actuator: Mutex<CachedActuator>,
     /// Since the last scrape; `None` before the first.
     scraped: Mutex<Option<Stopwatch>>,
@@ -46,8 +48,10 @@ pub struct Metrics {
 
 /// Snapshots are rendered ahead for scrapes at least this frequent.
 const SCRAPED_LATELY: Duration = Duration::from_secs(60);
-/// A page of cached parts up to this size is put together in less time than a change of threads takes.
-const SMALL: usize = 512 * 1024;
+
+/// The page's parts, to be sent one after another.
+#[derive(Debug, Clone)]
+pub struct Page([Bytes; 3]);
 
 /// One heartbeat source as the page shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,19 +86,27 @@ struct Process {
     reloaded_at: Millis,
 }
 
+/// All chains' part.
+#[derive(Debug)]
+struct Chains {
+    each: BTreeMap<String, CachedChain>,
+    page: Bytes,
+}
+
 #[derive(Debug)]
 struct CachedChain {
     keys: ChainKeys,
-    /// The snapshot that `bodies` shows. Held, so that its address cannot be reused by another.
+    /// The snapshot that the page shows. Held, so that its address cannot be reused by another.
     snapshot: Option<Arc<Snapshot>>,
+    /// Its lines, for as long as another chain's may have to be joined with them.
     bodies: Bodies,
 }
 
 #[derive(Debug, Default)]
 struct CachedActuator {
-    /// What `bodies` shows, held for the same reason.
+    /// What `page` shows, held for the same reason.
     snapshot: Option<Arc<ActuatorSnapshot>>,
-    bodies: Bodies,
+    page: Bytes,
 }
 
 // === impl Metrics ===
@@ -111,7 +123,7 @@ impl Metrics {
                 reload_ok: true,
                 reloaded_at: started_at,
             }),
-            chains: Mutex::new(cached_chains(config)),
+            chains: Mutex::new(Chains::new(config)),
             actuator: Mutex::default(),
             scraped: Mutex::default(),
             born: Stopwatch::start(),
@@ -133,10 +145,8 @@ impl Metrics {
     /// Renders a fresh snapshot's part ahead of the next scrape, if anybody has scraped lately: a scrape then only
     /// joins what is there.
     pub fn warm(&self, snapshot: &Arc<Snapshot>) {
-        if self.scraped_lately()
-            && let Some(cached) = lock(&self.chains).get_mut(&snapshot.chain)
-        {
-            cached.refresh(snapshot);
+        if self.scraped_lately() {
+            lock(&self.chains).refresh(std::slice::from_ref(snapshot));
         }
     }
 
@@ -147,21 +157,18 @@ impl Metrics {
         }
     }
 
-    /// Whether a page of these has only to be joined, and is small: then it may be rendered where an event loop waits.
+    /// The page, where all but what moves is rendered already: then it costs so little that it may be made where an event
+    /// loop waits.
     #[must_use]
-    pub fn is_quick(&self, snapshots: &[Arc<Snapshot>], actuator: &Arc<ActuatorSnapshot>) -> bool {
-        // Who renders holds the locks: that is not quick either.
-        let (Ok(chains), Ok(cached)) = (self.chains.try_lock(), self.actuator.try_lock()) else {
-            return false;
-        };
-        let mut size = cached.bodies.size();
-        let fresh = snapshots.iter().all(|snapshot| {
-            chains.get(&snapshot.chain).is_some_and(|cached| {
-                size = size.saturating_add(cached.bodies.size());
-                same(cached.snapshot.as_ref(), snapshot)
-            })
-        });
-        fresh && same(cached.snapshot.as_ref(), actuator) && size <= SMALL
+    pub fn at_hand(&self, inputs: &Inputs<'_>) -> Option<Page> {
+        // Who renders holds the locks: that is not at hand either.
+        let chains = self.chains.try_lock().ok()?;
+        let actuator = self.actuator.try_lock().ok()?;
+        let shown = inputs.snapshots.iter().all(|s| chains.shows(s))
+            && same(actuator.snapshot.as_ref(), inputs.actuator);
+        let parts = shown.then(|| (chains.page.clone(), actuator.page.clone()));
+        drop((chains, actuator));
+        parts.map(|(chains, actuator)| Page([self.moving(inputs), chains, actuator]))
     }
 
     fn scraped_lately(&self) -> bool {
@@ -174,43 +181,42 @@ impl Metrics {
         process.reload_ok = config.is_some();
         if let Some(config) = config {
             process.reloaded_at = now;
-            *lock(&self.chains) = cached_chains(config);
+            *lock(&self.chains) = Chains::new(config);
         }
     }
 
     /// The page.
     #[must_use]
-    pub fn render(&self, inputs: &Inputs<'_>) -> String {
-        *lock(&self.scraped) = Some(Stopwatch::start());
-        let mut own = Bodies::default();
-        self.process_lines(&mut own);
-        heartbeat_lines(&mut own, inputs.heartbeats);
+    pub fn render(&self, inputs: &Inputs<'_>) -> Page {
+        let moving = self.moving(inputs);
+        let chains = {
+            let mut chains = lock(&self.chains);
+            chains.refresh(inputs.snapshots);
+            chains.page.clone()
+        };
         let mut actuator = lock(&self.actuator);
         actuator.refresh(inputs.actuator);
-        let mut chains = lock(&self.chains);
+        Page([moving, chains, actuator.page.clone()])
+    }
+
+    /// What moves with the clock or with requests.
+    fn moving(&self, inputs: &Inputs<'_>) -> Bytes {
+        *lock(&self.scraped) = Some(Stopwatch::start());
         let mut moving = Bodies::default();
+        self.process_lines(&mut moving);
+        heartbeat_lines(&mut moving, inputs.heartbeats);
         for snapshot in inputs.snapshots {
             chain::render_ages(&mut moving, snapshot, inputs.now);
-            if let Some(cached) = chains.get_mut(&snapshot.chain) {
-                cached.refresh(snapshot);
-            }
             moving.put(
                 Name::TaskLastTick,
                 &[&watch_task(&snapshot.chain)],
                 seconds(snapshot.tick_at),
             );
         }
-        let mut parts = vec![&own, &actuator.bodies, &moving];
-        parts.extend(
-            inputs
-                .snapshots
-                .iter()
-                .filter_map(|s| chains.get(&s.chain))
-                .map(|c| &c.bodies),
-        );
-        let mut page = page::join(&parts);
+        actuator::render_ticks(&mut moving, inputs.actuator);
+        let mut page = page::join(&[&moving]);
         self.counters.render(&mut page);
-        page
+        page.into()
     }
 
     fn process_lines(&self, out: &mut Bodies) {
@@ -231,21 +237,6 @@ pub fn watch_task(chain: &str) -> String {
     format!("watch/{chain}")
 }
 
-fn cached_chains(config: &Config) -> BTreeMap<String, CachedChain> {
-    config
-        .chains
-        .iter()
-        .map(|c| {
-            let cached = CachedChain {
-                keys: ChainKeys::new(config, &c.spec.name),
-                snapshot: None,
-                bodies: Bodies::default(),
-            };
-            (c.spec.name.clone(), cached)
-        })
-        .collect()
-}
-
 fn heartbeat_lines(out: &mut Bodies, heartbeats: &[HeartbeatFigure]) {
     for h in heartbeats {
         let source = &[h.source.as_str()];
@@ -264,15 +255,67 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-// === impl CachedChain ===
+// === impl Page ===
 
-impl CachedChain {
-    fn refresh(&mut self, snapshot: &Arc<Snapshot>) {
-        if same(self.snapshot.as_ref(), snapshot) {
+impl Page {
+    /// The parts, in order.
+    #[must_use]
+    pub fn parts(self) -> [Bytes; 3] {
+        self.0
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.concat()).into_owned()
+    }
+}
+
+// === impl Chains ===
+
+impl Chains {
+    fn new(config: &Config) -> Self {
+        let each = config.chains.iter().map(|c| {
+            let cached = CachedChain {
+                keys: ChainKeys::new(config, &c.spec.name),
+                snapshot: None,
+                bodies: Bodies::default(),
+            };
+            (c.spec.name.clone(), cached)
+        });
+        Self {
+            each: each.collect(),
+            page: Bytes::new(),
+        }
+    }
+
+    fn shows(&self, snapshot: &Arc<Snapshot>) -> bool {
+        let cached = self.each.get(&snapshot.chain);
+        cached.is_some_and(|c| same(c.snapshot.as_ref(), snapshot))
+    }
+
+    /// Renders what the page does not show yet.
+    fn refresh(&mut self, snapshots: &[Arc<Snapshot>]) {
+        let mut changed = false;
+        for snapshot in snapshots {
+            if self.shows(snapshot) {
+                continue;
+            }
+            if let Some(cached) = self.each.get_mut(&snapshot.chain) {
+                cached.bodies = chain::render(snapshot, &mut cached.keys);
+                cached.snapshot = Some(Arc::clone(snapshot));
+                changed = true;
+            }
+        }
+        if !changed {
             return;
         }
-        self.bodies = chain::render(snapshot, &mut self.keys);
-        self.snapshot = Some(Arc::clone(snapshot));
+        let parts: Vec<&Bodies> = self.each.values().map(|c| &c.bodies).collect();
+        self.page = page::join(&parts).into();
+        // A single chain's lines are all on the page now and joined with nobody's: they need not be held twice.
+        if let [only] = self.each.values_mut().collect::<Vec<_>>().as_mut_slice() {
+            only.bodies = Bodies::default();
+        }
     }
 }
 
@@ -285,7 +328,7 @@ impl CachedActuator {
         }
         let mut bodies = Bodies::default();
         actuator::render(&mut bodies, snapshot);
-        self.bodies = bodies;
+        self.page = page::join(&[&bodies]).into();
         self.snapshot = Some(Arc::clone(snapshot));
     }
 }

@@ -36,8 +36,7 @@ impl Bodies {
     }
 
     /// Bytes of all samples.
-    #[must_use]
-    pub fn size(&self) -> usize {
+    fn size(&self) -> usize {
         self.0.iter().map(String::len).sum()
     }
 

@@ -10,8 +10,9 @@ use super::server::BoxFuture;
 use super::session::Sessions;
 use crate::actuator::ActuatorSnapshot;
 use crate::alertmanager::{Heartbeats, Webhook};
+use crate::clock::Millis;
 use crate::config::Config;
-use crate::metrics::{Inputs, Metrics};
+use crate::metrics::{Inputs, Metrics, Page};
 use crate::watch::Snapshot;
 
 /// Reads the configuration again and puts it in force; the error says what is wrong with it.
@@ -70,19 +71,23 @@ impl App {
 
     /// The page of `/metrics` at `now`.
     #[must_use]
-    pub fn metrics_page(&self, now: crate::clock::Millis) -> String {
-        self.metrics.render(&Inputs {
+    pub fn metrics_page(&self, now: Millis) -> Page {
+        self.with_inputs(now, |inputs| self.metrics.render(inputs))
+    }
+
+    /// The same, where nothing has to be rendered for it but what moves with the clock.
+    #[must_use]
+    pub fn page_at_hand(&self, now: Millis) -> Option<Page> {
+        self.with_inputs(now, |inputs| self.metrics.at_hand(inputs))
+    }
+
+    fn with_inputs<T>(&self, now: Millis, page: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        page(&Inputs {
             now,
             snapshots: &self.snapshots(),
             heartbeats: &self.heartbeats.figures(now),
             actuator: &self.actuator(),
         })
-    }
-
-    /// Whether [`App::metrics_page`] has only to join what was rendered ahead.
-    #[must_use]
-    pub fn page_is_quick(&self) -> bool {
-        self.metrics.is_quick(&self.snapshots(), &self.actuator())
     }
 
     /// The prefix of keys in text on `chain`.

@@ -1,5 +1,6 @@
 //! What a listener answers: bodies, the usual replies, and gzip. Pure but for the compressor.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::pin::Pin;
@@ -21,8 +22,8 @@ use super::page::POLICY;
 /// A whole body, or one that goes on (server-sent events).
 #[derive(Debug)]
 pub enum Body {
-    /// All of it, until it is taken.
-    Whole(Option<Bytes>),
+    /// All of it, in pieces that are not taken yet.
+    Whole(VecDeque<Bytes>),
     /// Pieces as they come.
     Stream(mpsc::Receiver<Bytes>),
 }
@@ -40,7 +41,7 @@ impl Body {
     #[must_use]
     pub fn whole_len(&self) -> Option<usize> {
         match self {
-            Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len)),
+            Self::Whole(pieces) => Some(pieces.iter().map(Bytes::len).sum()),
             Self::Stream(_) => None,
         }
     }
@@ -55,13 +56,13 @@ impl hyper::body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Whole(pieces) => Poll::Ready(pieces.pop_front().map(|b| Ok(Frame::data(b)))),
             Self::Stream(pieces) => pieces.poll_recv(cx).map(|p| p.map(|b| Ok(Frame::data(b)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        matches!(self, Self::Whole(pieces) if pieces.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -79,7 +80,18 @@ pub(super) fn with_type(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Reply {
-    let mut reply = Response::new(Body::Whole(Some(body.into())));
+    in_parts(status, content_type, [body.into()])
+}
+
+/// A whole body of some type, in parts that need not be copied together.
+#[must_use]
+pub(super) fn in_parts<const N: usize>(
+    status: StatusCode,
+    content_type: &'static str,
+    parts: [Bytes; N],
+) -> Reply {
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    let mut reply = Response::new(Body::Whole(parts.collect()));
     *reply.status_mut() = status;
     reply
         .headers_mut()
@@ -164,10 +176,10 @@ pub(super) fn see_other(location: &str) -> Reply {
 /// Compresses a whole body when the caller takes gzip and it pays.
 #[must_use]
 pub(super) fn compress(request: &HeaderMap, mut reply: Reply) -> Reply {
-    let Body::Whole(Some(body)) = reply.body() else {
+    let Some(length) = reply.body().whole_len() else {
         return reply;
     };
-    if body.len() < GZIP_FROM || reply.headers().contains_key(CONTENT_ENCODING) {
+    if length < GZIP_FROM || reply.headers().contains_key(CONTENT_ENCODING) {
         return reply;
     }
     reply
@@ -176,14 +188,15 @@ pub(super) fn compress(request: &HeaderMap, mut reply: Reply) -> Reply {
     if !takes_gzip(request) {
         return reply;
     }
-    let Body::Whole(Some(body)) = reply.body() else {
+    let Body::Whole(pieces) = reply.body() else {
         return reply;
     };
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    let Ok(packed) = encoder.write_all(body).and_then(|()| encoder.finish()) else {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(length / 8), Compression::fast());
+    let written = pieces.iter().try_for_each(|p| encoder.write_all(p));
+    let Ok(packed) = written.and_then(|()| encoder.finish()) else {
         return reply;
     };
-    *reply.body_mut() = Body::Whole(Some(packed.into()));
+    *reply.body_mut() = Body::Whole([Bytes::from(packed)].into());
     reply
         .headers_mut()
         .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

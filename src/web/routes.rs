@@ -97,12 +97,13 @@ impl Public {
         }
     }
 
-    /// Rendered off the event loop, for ten thousand watched producers must not delay a webhook; at once where the page
-    /// is small, rendered ahead and sent as it is.
+    /// Rendered off the event loop, for ten thousand watched producers must not delay a webhook; at once where the page was
+    /// rendered ahead and is sent as it is.
     async fn metrics(&self, request: &Request<Incoming>) -> Reply {
-        if !reply::takes_gzip(request.headers()) && self.0.page_is_quick() {
-            let page = self.0.metrics_page(clock::now_ms());
-            let page = reply::with_type(StatusCode::OK, CONTENT_TYPE, page);
+        if !reply::takes_gzip(request.headers())
+            && let Some(page) = self.0.page_at_hand(clock::now_ms())
+        {
+            let page = reply::in_parts(StatusCode::OK, CONTENT_TYPE, page.parts());
             return reply::compress(request.headers(), page);
         }
         let (app, headers) = (Arc::clone(&self.0), request.headers().clone());
@@ -110,7 +111,7 @@ impl Public {
             let page = app.metrics_page(clock::now_ms());
             reply::compress(
                 &headers,
-                reply::with_type(StatusCode::OK, CONTENT_TYPE, page),
+                reply::in_parts(StatusCode::OK, CONTENT_TYPE, page.parts()),
             )
         });
         rendered.await.unwrap_or_else(|_| {

@@ -269,7 +269,7 @@ fn finish(reply: &mut Reply, head: bool, security: &Loaded) {
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     if head {
-        *reply.body_mut() = Body::Whole(None);
+        *reply.body_mut() = Body::Whole([].into());
     }
     let headers = reply.headers_mut();
     headers.insert(

@@ -11,7 +11,7 @@ use slotkeeper::watch::{Fault, FaultClause, Snapshot};
 use crate::fixtures::{NOW, actuator, config, key, producer, snapshot, state};
 
 fn render(metrics: &Metrics, snapshot: &Arc<Snapshot>) -> String {
-    metrics.render(&Inputs {
+    let page = metrics.render(&Inputs {
         now: NOW,
         snapshots: std::slice::from_ref(snapshot),
         heartbeats: &[
@@ -29,7 +29,19 @@ fn render(metrics: &Metrics, snapshot: &Arc<Snapshot>) -> String {
             },
         ],
         actuator: &Arc::new(actuator()),
-    })
+    });
+    page.text()
+}
+
+/// The page of these chains, and nothing else of note.
+fn page_of(metrics: &Metrics, snapshots: &[Arc<Snapshot>]) -> String {
+    let page = metrics.render(&Inputs {
+        now: NOW,
+        snapshots,
+        heartbeats: &[],
+        actuator: &Arc::new(actuator()),
+    });
+    page.text()
 }
 
 fn fresh() -> Metrics {
@@ -195,4 +207,43 @@ fn a_hundred_producers_render_one_page_without_repeats() {
     series.sort_unstable();
     series.dedup();
     assert_eq!(series.len(), all, "a series given twice fails a scrape");
+}
+
+#[test]
+fn two_chains_share_their_families_and_each_is_renewed_alone() {
+    let mut config = config();
+    let mut second = config.chains[0].clone();
+    second.spec.name = "hive".into();
+    config.chains.push(second);
+    let metrics = Metrics::new(&config, NOW);
+    let named = |chain: &str, slots: u64| {
+        let mut s = snapshot();
+        s.chain = chain.into();
+        s.slots.slots = slots;
+        Arc::new(s)
+    };
+    let lines = |page: &str, chain: &str| -> Vec<String> {
+        let of = format!("chain=\"{chain}\"");
+        let lines = page.lines().filter(|l| l.contains(&of));
+        lines.map(|l| l.replace(chain, "?")).collect()
+    };
+    let steem = named("steem", 7);
+    let first = page_of(&metrics, &[named("hive", 7), Arc::clone(&steem)]);
+    let next = page_of(&metrics, &[named("hive", 8), steem]);
+    for page in [&first, &next] {
+        let mut families: Vec<&str> = page.lines().filter(|l| l.starts_with("# TYPE")).collect();
+        let all = families.len();
+        families.sort_unstable();
+        families.dedup();
+        assert_eq!(families.len(), all, "a family told twice fails a scrape");
+    }
+    // What the actuator's figures say is of one chain only.
+    let watched = |page: &str, chain: &str| -> Vec<String> {
+        let all = lines(page, chain).into_iter();
+        all.filter(|l| l.contains("_chain_")).collect()
+    };
+    assert_eq!(watched(&first, "hive"), watched(&first, "steem"));
+    assert_eq!(lines(&next, "steem"), lines(&first, "steem"));
+    let slots = |n: u64| format!("slotkeeper_chain_slots_total{{chain=\"hive\"}} {n}\n");
+    assert!(first.contains(&slots(7)) && next.contains(&slots(8)) && !next.contains(&slots(7)));
 }

@@ -90,6 +90,12 @@ async fn metrics_are_packed_when_asked_for() {
         .read_to_string(&mut text)
         .unwrap();
     assert!(text.contains("slotkeeper_chain_head_block_number"));
+    let families = |page: &str| -> Vec<String> {
+        let lines = page.lines().filter(|l| l.starts_with("# TYPE"));
+        lines.map(str::to_owned).collect()
+    };
+    let whole = String::from_utf8(plain.body.clone()).unwrap();
+    assert_eq!(families(&text), families(&whole), "a part is missing");
     assert!(packed.body.len() < plain.body.len() / 3);
     house.down().await;
 }
