@@ -79,20 +79,23 @@ fn memory(daemon: &Daemon, effort: Effort) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// One kept connection, a scrape every few milliseconds: some meet a fresh snapshot.
+/// One kept connection, a scrape every few milliseconds: some meet a fresh snapshot. A page of one line in between tells
+/// what a request costs on this machine at that time, whatever is asked.
 fn scrapes(daemon: &Daemon, effort: Effort) -> anyhow::Result<Vec<Figure>> {
     let mut connection = Blocking::open(daemon.web)?;
-    let request = get("/metrics");
+    let (page, line) = (get("/metrics"), get("/-/healthy"));
     let mut bytes = 0;
-    let mut times = Vec::new();
+    let (mut times, mut lines) = (Vec::new(), Vec::new());
     for _ in 0..effort.samples(2_000) {
-        let answer = connection.ask(&request)?;
-        ensure!(answer.status == 200, "/metrics answered {}", answer.status);
-        bytes = answer.bytes;
-        times.push(answer.took);
-        std::thread::sleep(Duration::from_millis(5));
+        for (request, times) in [(&page, &mut times), (&line, &mut lines)] {
+            let answer = connection.ask(request)?;
+            ensure!(answer.status == 200, "a page answered {}", answer.status);
+            bytes = bytes.max(answer.bytes);
+            times.push(answer.took);
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
-    let times = Samples::new(times)?;
+    let (times, lines) = (Samples::new(times)?, Samples::new(lines)?);
     let note = format!("{} scrapes of {bytes} bytes, identity", times.len());
     Ok(vec![
         Figure::new("/metrics, 100 producers, p50", times.ms(50), "ms"),
@@ -100,6 +103,12 @@ fn scrapes(daemon: &Daemon, effort: Effort) -> anyhow::Result<Vec<Figure>> {
             .at_most(0.5)
             .note(note),
         Figure::new("  the slowest", times.max_ms(), "ms"),
+        Figure::new(
+            "  a page of one line, for comparison, p50",
+            lines.ms(50),
+            "ms",
+        ),
+        Figure::new("  the same, p99", lines.ms(99), "ms"),
     ])
 }
 

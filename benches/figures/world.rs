@@ -114,7 +114,8 @@ fn secret(witness: &str, number: usize) -> anyhow::Result<slotkeeper::keys::Secr
 
 impl World {
     pub(crate) fn start(plan: Plan) -> anyhow::Result<Self> {
-        let runtime = runtime("devnet", 2)?;
+        // One thread: endpoints elsewhere would take neither core from what is measured.
+        let runtime = runtime("devnet", 1)?;
         let devnet = runtime.block_on(Devnet::start(DevnetConfig {
             protocol: Protocol::Hive,
             interval_ms: plan.interval_ms,
