@@ -1,5 +1,7 @@
 //! The counters that this process itself keeps: webhook requests, alerts, truncation. Their names come from the table.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
@@ -22,6 +24,8 @@ pub struct Counters {
     truncated: IntCounter,
     notifications: IntCounterVec,
     pings: GaugeVec,
+    /// The families in text, until one of them changes: scrapes come more often than webhooks.
+    text: Arc<Mutex<Option<String>>>,
 }
 
 // === impl Counters ===
@@ -57,6 +61,7 @@ impl Counters {
             requests,
             alerts,
             truncated,
+            text: Arc::default(),
         };
         for code in WEBHOOK_CODES {
             counters
@@ -74,6 +79,7 @@ impl Counters {
         self.requests
             .with_label_values(&[code.to_string().as_str()])
             .inc();
+        self.changed();
     }
 
     /// An alert was dealt with. All three values are from bounded sets.
@@ -81,11 +87,13 @@ impl Counters {
         self.alerts
             .with_label_values(&[action, status, reason])
             .inc();
+        self.changed();
     }
 
     /// Alertmanager says that it left `n` alerts out.
     pub fn truncated(&self, n: u64) {
         self.truncated.inc_by(n);
+        self.changed();
     }
 
     /// A receiver that may be sent something: its series exist from the start.
@@ -93,6 +101,7 @@ impl Counters {
         for outcome in NOTIFY_OUTCOMES {
             self.notifications.with_label_values(&[receiver, outcome]);
         }
+        self.changed();
     }
 
     /// The sending of a message ended; `outcome` is one of [`NOTIFY_OUTCOMES`].
@@ -100,6 +109,7 @@ impl Counters {
         self.notifications
             .with_label_values(&[receiver, outcome])
             .inc();
+        self.changed();
     }
 
     /// So many messages were not sent to it and will not be.
@@ -107,11 +117,13 @@ impl Counters {
         self.notifications
             .with_label_values(&[receiver, "left_out"])
             .inc_by(n.into());
+        self.changed();
     }
 
     /// A checker elsewhere took a ping at `now`.
     pub fn pinged(&self, ping: &str, now: Millis) {
         self.pings.with_label_values(&[ping]).set(seconds(now));
+        self.changed();
     }
 
     /// Requests answered with `code` so far.
@@ -138,9 +150,25 @@ impl Counters {
 
     /// Appends the families to a page.
     pub fn render(&self, page: &mut String) {
-        TextEncoder::new()
-            .encode_utf8(&self.registry.gather(), page)
-            .expect("families of the table are well formed and a string takes every write");
+        let mut text = self.text();
+        let text = text.get_or_insert_with(|| {
+            let mut text = String::new();
+            TextEncoder::new()
+                .encode_utf8(&self.registry.gather(), &mut text)
+                .expect("families of the table are well formed and a string takes every write");
+            text
+        });
+        page.push_str(text);
+    }
+
+    /// After every change, so that a text made meanwhile goes, too.
+    fn changed(&self) {
+        *self.text() = None;
+    }
+
+    fn text(&self) -> MutexGuard<'_, Option<String>> {
+        // Whole or absent, whoever panicked.
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -247,3 +247,43 @@ fn two_chains_share_their_families_and_each_is_renewed_alone() {
     let slots = |n: u64| format!("slotkeeper_chain_slots_total{{chain=\"hive\"}} {n}\n");
     assert!(first.contains(&slots(7)) && next.contains(&slots(8)) && !next.contains(&slots(7)));
 }
+
+#[test]
+fn every_count_shows_on_the_next_page() {
+    type Change = fn(&slotkeeper::metrics::Counters);
+    let changes: [(&str, Change); 7] = [
+        ("webhook_requests_total{code=\"429\"} 1", |c| c.request(429)),
+        (
+            "webhook_alerts_total{action=\"disable\",reason=\"ok\",status=\"accepted\"} 1",
+            |c| c.alert("disable", "accepted", "ok"),
+        ),
+        ("webhook_truncated_alerts_total 3", |c| c.truncated(3)),
+        (
+            "notifications_total{outcome=\"retried\",receiver=\"oncall\"} 0",
+            |c| c.expect_notifications("oncall"),
+        ),
+        (
+            "notifications_total{outcome=\"refused\",receiver=\"oncall\"} 1",
+            |c| c.notification("oncall", "refused"),
+        ),
+        (
+            "notifications_total{outcome=\"left_out\",receiver=\"oncall\"} 2",
+            |c| c.notifications_left_out("oncall", 2),
+        ),
+        (
+            "ping_last_success_timestamp_seconds{ping=\"elsewhere\"} 1763710652",
+            |c| c.pinged("elsewhere", NOW),
+        ),
+    ];
+    let metrics = fresh();
+    let quiet = Arc::new(snapshot());
+    for (line, change) in changes {
+        assert!(!render(&metrics, &quiet).contains(line), "{line}");
+        change(&metrics.counters);
+        let page = render(&metrics, &quiet);
+        assert!(
+            page.contains(&format!("slotkeeper_{line}\n")),
+            "{line} in\n{page}"
+        );
+    }
+}
