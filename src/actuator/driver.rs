@@ -108,8 +108,8 @@ impl Driver {
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     match done {
                         // What is heard counts with the next snapshot: until then no figure changes.
-                        Ok(Report::Heard(heard)) => {
-                            self.hear(heard);
+                        Ok(heard @ Report::Heard(_)) => {
+                            self.note(heard).await;
                             continue;
                         }
                         Ok(report) => self.note(report).await,

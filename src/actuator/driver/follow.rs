@@ -9,7 +9,6 @@ use crate::actuator::crash;
 use crate::actuator::handle::name;
 use crate::actuator::journal::{Entry, EventRecord, RequestStatus};
 use crate::actuator::types::{Cause, Stage};
-use crate::chain::Outcome;
 use crate::clock::{self, Millis};
 use crate::watch::Snapshot;
 
@@ -94,7 +93,13 @@ impl Driver {
     /// Takes in what a task brought back.
     pub(super) async fn note(&mut self, report: Report) {
         match report {
-            Report::Heard(heard) => self.hear(heard),
+            // Kept until the next snapshot.
+            Report::Heard(heard) => {
+                for (attempt, outcomes) in heard {
+                    self.asking.remove(&attempt);
+                    self.heard.insert(attempt, outcomes);
+                }
+            }
             Report::Sent { attempt, answers } => {
                 self.sending.remove(&attempt);
                 let found = {
@@ -112,14 +117,6 @@ impl Driver {
                     }
                 }
             }
-        }
-    }
-
-    /// Keeps what endpoints said until the next snapshot.
-    pub(super) fn hear(&mut self, heard: Vec<(String, Vec<Outcome>)>) {
-        for (attempt, outcomes) in heard {
-            self.asking.remove(&attempt);
-            self.heard.insert(attempt, outcomes);
         }
     }
 
